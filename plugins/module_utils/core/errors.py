@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import sys
 import time
-from typing import Any, Callable, Optional, TypeVar, Union
+from typing import Any, Callable, TypeVar
 
 T = TypeVar("T")
 
@@ -31,11 +31,11 @@ class StorageError(Exception):
         message: str,
         *,
         operation: str = "",
-        code: Union[int, str, None] = None,
+        code: int | str | None = None,
         server_message: str = "",
         hint: str = "",
         transient: bool = False,
-        retry_after: Optional[float] = None,
+        retry_after: float | None = None,
         fatal: bool = False,
     ) -> None:
         super().__init__(message)

@@ -9,13 +9,13 @@ import contextlib
 import dataclasses as dc
 import json
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from typing import Any, Callable, Dict, List, Optional, Tuple, Type, TypeVar
+from typing import Any, Callable, TypeVar
 
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError, StorageError
 from ansible_collections.polystore.storage.plugins.module_utils.core.values import KEEP, fingerprint
 
-State = Dict[str, Any]
-Key = Tuple[Any, ...]
+State = dict[str, Any]
+Key = tuple[Any, ...]
 I = TypeVar("I", bound="Item")  # noqa: E741
 
 
@@ -30,22 +30,22 @@ class Opt:
 
     role: str = "wanted"
     type: str = "str"
-    elements: Optional[str] = None
-    choices: Tuple[str, ...] = ()
+    elements: str | None = None
+    choices: tuple[str, ...] = ()
     default: Any = KEEP
     required: bool = False
     nullable: bool = False
-    parse: Optional[Callable[[Any], Any]] = None
+    parse: Callable[[Any], Any] | None = None
     same: Callable[[Any, Any], bool] = equal
     merge: bool = False
     secret: bool = False
     binary: bool = False
-    options: Optional[Dict[str, Any]] = None
-    aliases: Tuple[str, ...] = ()
+    options: dict[str, Any] | None = None
+    aliases: tuple[str, ...] = ()
 
-    def spec(self) -> Dict[str, Any]:
+    def spec(self) -> dict[str, Any]:
         """The option in Ansible's argument_spec. Required ones are checked item by item, batches may hold them."""
-        spec: Dict[str, Any] = {"type": self.type}
+        spec: dict[str, Any] = {"type": self.type}
         if self.choices:
             spec["choices"] = list(self.choices)
         for name in ("elements", "options"):
@@ -100,13 +100,13 @@ class Item:
         return "/".join(str(part) for part in self.key)
 
 
-_OPTS: Dict[type, Dict[str, Opt]] = {}
+_OPTS: dict[type, dict[str, Opt]] = {}
 
 
-def opts(cls: type) -> Dict[str, Opt]:
+def opts(cls: type) -> dict[str, Opt]:
     """The options of an item class by name, in the order of its fields."""
     if cls not in _OPTS:
-        _OPTS[cls] = {f.name: f.metadata["opt"] for f in dc.fields(cls) if "opt" in f.metadata}  # type: ignore[arg-type]
+        _OPTS[cls] = {f.name: f.metadata["opt"] for f in dc.fields(cls) if "opt" in f.metadata}
     return _OPTS[cls]
 
 
@@ -134,7 +134,7 @@ def _boolean(value: Any) -> bool:
     raise ValueError("%r is neither true nor false" % (value,))
 
 
-def _mapping(value: Any) -> Dict[str, Any]:
+def _mapping(value: Any) -> dict[str, Any]:
     if isinstance(value, str) and value.lstrip().startswith("{"):
         value = json.loads(value)
     if not isinstance(value, Mapping):
@@ -142,7 +142,7 @@ def _mapping(value: Any) -> Dict[str, Any]:
     return {str(k): v for k, v in value.items()}
 
 
-def _sequence(value: Any) -> List[Any]:
+def _sequence(value: Any) -> list[Any]:
     if isinstance(value, (str, int)) and not isinstance(value, bool):
         return [part.strip() for part in str(value).split(",")]
     if not isinstance(value, (list, tuple)):
@@ -150,7 +150,7 @@ def _sequence(value: Any) -> List[Any]:
     return list(value)
 
 
-_TYPES: Dict[str, Callable[[Any], Any]] = {
+_TYPES: dict[str, Callable[[Any], Any]] = {
     "str": _text,
     "path": _text,
     "int": _integer,
@@ -174,9 +174,10 @@ def _parsed(opt: Opt, name: str, value: Any) -> Any:
     return opt.parse(value) if opt.parse else value
 
 
-def build(cls: Type[I], raw: Mapping[str, Any], where: str = "") -> I:
+def build(cls: type[I], raw: Mapping[str, Any], where: str = "") -> I:
     """An item of class cls from options as they were typed. Raises OptionError, which names where and the option."""
-    known, found = opts(cls), {}
+    known = opts(cls)
+    found: dict[str, Any] = {}
     for name in raw:
         if name not in known and not any(name in o.aliases for o in known.values()):
             raise OptionError(where + name, "unknown option", "Known here: %s" % ", ".join(sorted(known)))
@@ -194,7 +195,7 @@ def build(cls: Type[I], raw: Mapping[str, Any], where: str = "") -> I:
     return cls(**found)
 
 
-def argument_spec(cls: type) -> Dict[str, Any]:
+def argument_spec(cls: type) -> dict[str, Any]:
     """Ansible's argument_spec of an item class."""
     return {name: opt.spec() for name, opt in opts(cls).items()}
 
@@ -205,8 +206,8 @@ class Change:
 
     item: Any
     action: str
-    before: Optional[State]
-    after: Optional[State]
+    before: State | None
+    after: State | None
     fields: State = dc.field(default_factory=dict)
     detail: Any = None
 
@@ -216,9 +217,9 @@ class Made:
     """A change that was made. state: what is there now, where that is more than was planned; old: what to retire."""
 
     change: Change
-    state: Optional[State] = None
+    state: State | None = None
     old: Any = None
-    error: Optional[StorageError] = None
+    error: StorageError | None = None
 
 
 @dc.dataclass
@@ -228,7 +229,7 @@ class Scope:
     label: str
     wanted: int
     present: int
-    surplus: List[Change]
+    surplus: list[Change]
     max_delete: Any = (10, True)
     allow_empty: bool = False
 
@@ -236,7 +237,7 @@ class Scope:
 class Resource:
     """One kind of thing that a module declares. Subclasses fill in the steps; the engine calls them in this order."""
 
-    Item: Type[Any] = Item
+    Item: type[Any] = Item
     connection: Any = None
     noun = "item"
     single = True  # one item given means one `resource` in the result; a tree has many
@@ -255,19 +256,19 @@ class Resource:
         """What spans the run: a lock, a channel, a manifest."""
         yield
 
-    def expand(self, items: List[Any]) -> Iterable[Any]:
+    def expand(self, items: list[Any]) -> Iterable[Any]:
         """The things to compare: the items themselves, or the files of the trees they name. May ask the server."""
         return items
 
-    def read(self, items: List[Any]) -> Dict[Key, State]:
+    def read(self, items: list[Any]) -> dict[Key, State]:
         """The present state of all items by key, in as few calls as can be; absent ones are left out. A snapshot."""
         raise StorageError("%s cannot be read" % self.noun)
 
-    def plan(self, item: Any, present: Optional[State]) -> Optional[Change]:
+    def plan(self, item: Any, present: State | None) -> Change | None:
         """The change that makes present what the item says, or None."""
         return compare(item, present)
 
-    def scopes(self, items: List[Any], pieces: List[Any], present: Dict[Key, State]) -> Iterable[Scope]:
+    def scopes(self, items: list[Any], pieces: list[Any], present: dict[Key, State]) -> Iterable[Scope]:
         """What was declared as a whole with prune: true, and what is too much in it."""
         return ()
 
@@ -275,16 +276,16 @@ class Resource:
         """Changes with an equal group are made together. By default each alone."""
         return id(change)
 
-    def order(self, groups: List[List[Change]]) -> List[List[List[Change]]]:
+    def order(self, groups: list[list[Change]]) -> list[list[list[Change]]]:
         """Waves of groups; the next begins when all of the one before have succeeded. By default deletions last."""
         last = [g for g in groups if all(c.action == "deleted" for c in g)]
         return [[g for g in groups if not all(c.action == "deleted" for c in g)], last]
 
-    def make(self, group: List[Change]) -> List[Made]:
+    def make(self, group: list[Change]) -> list[Made]:
         """Make the new, in a worker. An error raised here fails the whole group."""
         raise StorageError("%s cannot be changed" % self.noun)
 
-    def record(self, made: List[Made]) -> None:
+    def record(self, made: list[Made]) -> None:
         """Make it durable; never in two threads at once, in the order of completion, several at a time."""
 
     def retire(self, made: Made) -> None:
@@ -297,14 +298,14 @@ class Resource:
         """Once at the end of a real run, changes or none: tidy up what a dead run left. complete: nothing failed."""
 
 
-def merged(have: Mapping[str, Any], want: Mapping[str, Any], purge: bool) -> Dict[str, Any]:
+def merged(have: Mapping[str, Any], want: Mapping[str, Any], purge: bool) -> dict[str, Any]:
     """have with want laid over it; a None in want removes its key; with purge nothing else stays."""
     base = {} if purge else dict(have)
     base.update(want)
     return {k: v for k, v in base.items() if v is not None}
 
 
-def differences(item: Any, present: Optional[State]) -> State:
+def differences(item: Any, present: State | None) -> State:
     """The options of the item that differ from present, as they should be (merged ones whole)."""
     have, found = present or {}, {}
     for name, opt in opts(type(item)).items():
@@ -321,7 +322,7 @@ def differences(item: Any, present: Optional[State]) -> State:
     return found
 
 
-def compare(item: Any, present: Optional[State], extra: Optional[State] = None) -> Optional[Change]:
+def compare(item: Any, present: State | None, extra: State | None = None) -> Change | None:
     """The generic plan, option by option. extra: differences that the resource has found by itself."""
     if item.state == "absent":
         return None if present is None else Change(item, "deleted", present, None)
@@ -331,11 +332,12 @@ def compare(item: Any, present: Optional[State], extra: Optional[State] = None) 
     return Change(item, "updated", present, {**present, **fields}, fields) if fields else None
 
 
-def shown(item: Any, state: Optional[State]) -> Optional[State]:
+def shown(item: Any, state: State | None) -> State | None:
     """A state for results and diffs: secrets and binary values as a short digest, the identity first."""
     if state is None:
         return None
-    known, out = opts(type(item)), item.identity()
+    known = opts(type(item))
+    out: State = item.identity()
     for name, value in state.items():
         opt = known.get(name)
         if name.startswith("_"):

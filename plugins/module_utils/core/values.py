@@ -9,7 +9,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 from re import Pattern
-from typing import Any, List, Optional, Tuple
+from typing import Any
 
 
 class _Keep:
@@ -52,7 +52,7 @@ def size(value: Any) -> int:
     match = re.match(r"^(\d+)\s*([kmgtp]?)(?:i?b)?$", str(value).strip().lower())
     if isinstance(value, bool) or not match:
         raise ValueError('%r is no size: write bytes, or "64k", "100M", "5G"' % (value,))
-    return int(match.group(1)) * 1024 ** _POWERS[match.group(2)]
+    return int(match.group(1)) << 10 * _POWERS[match.group(2)]
 
 
 def mode(value: Any) -> str:
@@ -62,7 +62,7 @@ def mode(value: Any) -> str:
     return "%04o" % int(value.replace("0o", ""), 8)
 
 
-def share(value: Any) -> Tuple[int, bool]:
+def share(value: Any) -> tuple[int, bool]:
     """(10, True) for "10%", (10, False) for 10. Raises ValueError."""
     match = re.match(r"^(\d+)\s*(%?)$", str(value).strip())
     if isinstance(value, bool) or not match or (match.group(2) and int(match.group(1)) > 100):
@@ -129,8 +129,8 @@ def glob_regex(pattern: str) -> str:
     return prefix + out
 
 
-def _union(patterns: Iterable[str]) -> Optional[Pattern[str]]:
-    parts: List[str] = [glob_regex(p) for p in patterns]
+def _union(patterns: Iterable[str]) -> Pattern[str] | None:
+    parts: list[str] = [glob_regex(p) for p in patterns]
     return re.compile("(?:%s)\\Z" % "|".join(parts), re.S) if parts else None
 
 
