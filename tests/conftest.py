@@ -1,0 +1,43 @@
+# Copyright: (c) 2026, polystore.storage contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes the collection importable and marks the tests that use a server.
+
+Works where the checkout lies in .../ansible_collections/polystore/storage: the staged tree of `make test`, or a clone of that name.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+
+import pytest
+
+COLLECTION = pathlib.Path(__file__).resolve().parent.parent
+if COLLECTION.parts[-3:] != ("ansible_collections", "polystore", "storage"):
+    raise pytest.UsageError(
+        "%s is not in a directory ansible_collections/polystore/storage: run `make units`, or clone it to such a place" % COLLECTION
+    )
+sys.path.insert(0, str(COLLECTION.parents[2]))
+
+SERVERS = "ansible_collections.polystore.storage.tests.support.servers"
+# Whoever asks for one of these talks to a server.
+SERVER_FIXTURES = {"swift_server", "swift_and_keystone"}
+
+if (COLLECTION / "tests" / "support" / "servers.py").exists():
+    pytest_plugins = [SERVERS]
+
+
+@pytest.fixture(scope="session")
+def collection() -> pathlib.Path:
+    """The directory of the collection under test."""
+    return COLLECTION
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks server tests, and keeps those of one file in one worker, so that a server is started once for them."""
+    for item in items:
+        if SERVER_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("server")
+            if item.get_closest_marker("xdist_group") is None:
+                item.add_marker(pytest.mark.xdist_group(item.path.stem))

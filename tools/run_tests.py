@@ -1,0 +1,102 @@
+# Copyright: (c) 2026, polystore.storage contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs the tests in the staged tree: python tools/run_tests.py [units contract integration] [--core 2.19] [-- pytest options].
+
+Needs nothing but this interpreter: the venv is built when it is missing. Ends with pytest's own closing line and a table of
+what ran and how long it took. A failed test is not tried again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pathlib
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from typing import NamedTuple
+
+from paths import REPORTS, environment
+from stage import collections_path, tree
+from venvs import default_core, venv, version_of
+
+SUITES = {"units": "tests/unit", "contract": "tests/contract", "integration": "tests/integration"}
+
+
+class Count(NamedTuple):
+    """What one suite, or one file of it, came to."""
+
+    tests: int = 0
+    failed: int = 0
+    skipped: int = 0
+    seconds: float = 0.0
+
+    def __add__(self, other: object) -> Count:
+        if not isinstance(other, Count):
+            return NotImplemented
+        return Count(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+
+
+def counts(report: pathlib.Path) -> dict[str, Count]:
+    """Per suite directory, what a JUnit report says. Empty when pytest died before it wrote one."""
+    found: dict[str, Count] = {}
+    if not report.exists():
+        return found
+    for case in ElementTree.parse(report).getroot().iter("testcase"):  # noqa: S314 - our own file
+        parts = (case.get("classname") or "").split(".")
+        suite = next((key for key, path in SUITES.items() if parts[:2] == path.split("/")), "collection")
+        failed = case.find("failure") is not None or case.find("error") is not None
+        one = Count(1, int(failed), int(case.find("skipped") is not None), float(case.get("time") or 0))
+        found[suite] = found.get(suite, Count()) + one
+    return found
+
+
+def run(
+    suites: list[str], core: str | None = None, python: str = sys.executable, options: list[str] | None = None, report: str = "tests"
+) -> int:
+    """Runs the suites on one core with one interpreter; returns pytest's exit code.
+
+    report: the name of the JUnit file in .build/reports.
+    """
+    core = core or default_core(python)
+    interpreter = venv("test", core, python)
+    junit = REPORTS / ("%s.xml" % report)
+    junit.parent.mkdir(parents=True, exist_ok=True)
+    junit.unlink(missing_ok=True)
+    with tree() as collection:
+        env = environment(interpreter, ANSIBLE_COLLECTIONS_PATH=collections_path(collection))
+        env.setdefault("POLYSTORE_SERVER_PYTHON", str(interpreter))
+        if env.get("POLYSTORE_AUTH") == "v3" or env.get("POLYSTORE_KEYSTONE") == "1":
+            env["POLYSTORE_SERVER_PYTHON"] = env["POLYSTORE_KEYSTONE_PYTHON"] = str(venv("keystone", core, python))
+        paths = [SUITES[suite] for suite in suites if (collection / SUITES[suite]).is_dir()]
+        if not paths:
+            sys.exit("There is nothing to run in %s" % ", ".join(suites))
+        workers = min(2, os.cpu_count() or 1)
+        command = [str(interpreter), "-m", "pytest", "-q", "-n", str(workers), "--dist", "loadgroup", "-p", "no:cacheprovider"]
+        command += ["--junitxml", str(junit), *(options or []), *paths]
+        code = subprocess.run(command, cwd=collection, env=env, check=False).returncode
+    where = "ansible-core %s, Python %s" % (core, ".".join(map(str, version_of(python))))
+    print("\n%-14s %7s %7s %8s %9s   %s" % ("suite", "tests", "failed", "skipped", "seconds", "where"))
+    for suite, count in sorted(counts(junit).items()):
+        print("%-14s %7d %7d %8d %9.1f   %s" % (suite, *count, where))
+    return code
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("suites", nargs="*", help="some of %s; all when left out" % ", ".join(SUITES))
+    parser.add_argument("--core", help="ansible-core's major.minor")
+    parser.add_argument("--python", default=sys.executable, help="the interpreter to build the venv from")
+    parser.add_argument("--report", default="tests")
+    own, options = sys.argv[1:], []
+    if "--" in own:
+        own, options = own[: own.index("--")], own[own.index("--") + 1 :]
+    wanted = parser.parse_args(own)
+    if unknown := set(wanted.suites) - set(SUITES):
+        parser.error("unknown suite: %s" % ", ".join(sorted(unknown)))
+    sys.exit(run(wanted.suites or list(SUITES), wanted.core, wanted.python, options, wanted.report))
+
+
+if __name__ == "__main__":
+    main()
