@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses as dc
 import json
+import os
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import Any, Callable, TypeVar
 
@@ -152,7 +153,7 @@ def _sequence(value: Any) -> list[Any]:
 
 _TYPES: dict[str, Callable[[Any], Any]] = {
     "str": _text,
-    "path": _text,
+    "path": lambda value: os.path.expanduser(os.path.expandvars(_text(value))),
     "int": _integer,
     "bool": _boolean,
     "dict": _mapping,
@@ -202,7 +203,7 @@ def argument_spec(cls: type) -> dict[str, Any]:
 
 @dc.dataclass
 class Change:
-    """What is to be done with one item. action: created, updated or deleted; fields: the differing options, as wanted."""
+    """What is to be done with one item. action: created, updated or deleted; fields: what differs, as wanted."""
 
     item: Any
     action: str

@@ -1,0 +1,262 @@
+# Copyright: (c) 2026, polystore.storage contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine: read, plan, make, record, retire, the same for every resource; and the result it reports."""
+
+from __future__ import annotations
+
+import dataclasses as dc
+import hashlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError, StorageError
+from ansible_collections.polystore.storage.plugins.module_utils.core.resource import (
+    Change,
+    Key,
+    Made,
+    Resource,
+    Scope,
+    State,
+    shown,
+)
+from ansible_collections.polystore.storage.plugins.module_utils.core.workers import Meter, Recorder, Workers
+
+ALL_UP_TO = 100
+VERBS = {"created": "create", "updated": "update", "deleted": "delete"}
+
+
+@dc.dataclass
+class Run:
+    """How this run is made. shard: (index, count) or None; detail: all, changed, none or None for the default."""
+
+    check: bool = False
+    diff: bool = False
+    parallel: int = 8
+    detail: str | None = None
+    shard: tuple[int, int] | None = None
+    tell: Callable[[str], Any] | None = None
+    warnings: list[str] = dc.field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.workers = Workers(self.parallel)
+
+    def mine(self, key: Key) -> bool:
+        """Whether a key belongs to this run's share: stable by identity, whatever else there is."""
+        if self.shard is None:
+            return True
+        digest = hashlib.sha256("\0".join(str(part) for part in key).encode("utf-8", "surrogateescape")).digest()
+        return int.from_bytes(digest[:8], "big") % self.shard[1] == self.shard[0]
+
+
+def check_unique(items: Iterable[Any]) -> None:
+    """Raises OptionError when two items have one identity."""
+    seen: set[Key] = set()
+    for item in items:
+        if item.key in seen:
+            raise OptionError("batch", "%s is declared twice" % item.label(), "Each identity may be declared once")
+        seen.add(item.key)
+
+
+def brake(scope: Scope) -> None:
+    """Raises StorageError when a prune would take more than was allowed."""
+    surplus, (number, percent) = len(scope.surplus), scope.max_delete
+    if not surplus:
+        return
+    if not scope.wanted and not scope.allow_empty:
+        raise StorageError(
+            "prune of %s would remove everything (%d), because nothing is declared in it" % (scope.label, surplus),
+            operation="prune",
+            hint="Set allow_empty: true when that is meant",
+            fatal=True,
+        )
+    limit = scope.present * number // 100 if percent else number
+    if surplus > limit:
+        raise StorageError(
+            "prune of %s would remove %d of %d, and max_delete %d%s allows %d"
+            % (scope.label, surplus, scope.present, number, "%" if percent else "", limit),
+            operation="prune",
+            hint="Raise max_delete (a number or a share such as 50%) when that is meant",
+            fatal=True,
+        )
+
+
+def failure_entry(item: str, operation: str, error: StorageError) -> dict[str, Any]:
+    """One row of a result's `failures`."""
+    return {
+        "item": item,
+        "operation": operation,
+        "code": error.code,
+        "server_message": error.server_message,
+        "hint": error.hint,
+        "message": error.message,
+    }
+
+
+class Engine:
+    """Runs one resource over a list of items; execute() once."""
+
+    def __init__(self, resource: Resource, run: Run) -> None:
+        self.resource = resource
+        self.run = run
+        self.failures: dict[int, StorageError] = {}
+        self.states: dict[int, State | None] = {}
+        self.stopped: StorageError | None = None
+        self.trailing: StorageError | None = None
+
+    def execute(self, items: list[Any]) -> dict[str, Any]:
+        """Plan, and outside check mode apply. Returns the module's result."""
+        counters = self.resource.client.counters
+        start = counters.snapshot()
+        check_unique(items)
+        with self.resource.session():
+            pieces = [p for p in self.resource.expand(items) if self.run.mine(p.key)]
+            check_unique(pieces)
+            present = self.resource.read(pieces)
+            planned = self._plan(pieces, present)
+            surplus = self._surplus(items, pieces, present)
+            changes = [c for c in planned if c is not None] + surplus
+            if not self.run.check:
+                self._apply(changes)
+                self._finish()
+        rows = [(p, c, present.get(p.key) if c is None else None) for p, c in zip(pieces, planned)]
+        result = self._result(rows + [(c.item, c, None) for c in surplus], single=len(items) == 1)
+        result["summary"].update({k: v - start[k] for k, v in counters.snapshot().items()})
+        return result
+
+    def _plan(self, pieces: list[Any], present: dict[Key, State]) -> list[Change | None]:
+        planned: list[Change | None] = [None] * len(pieces)
+
+        def one(index: int) -> None:
+            item = pieces[index]
+            try:
+                planned[index] = self.resource.plan(item, present.get(item.key))
+            except StorageError as error:
+                if not isinstance(error, OptionError):
+                    error.message = "%s %s: %s" % (self.resource.noun, item.label(), error.message)
+                raise
+
+        if self.resource.hashing and len(pieces) > 1:
+            self.run.workers.each(one, range(len(pieces)))
+        else:
+            for index in range(len(pieces)):
+                one(index)
+        return planned
+
+    def _surplus(self, items: list[Any], pieces: list[Any], present: dict[Key, State]) -> list[Change]:
+        surplus: list[Change] = []
+        for scope in self.resource.scopes(items, pieces, present):
+            scope.surplus = [c for c in scope.surplus if self.run.mine(c.item.key)]
+            brake(scope)
+            surplus += scope.surplus
+        return surplus
+
+    def _finish(self) -> None:
+        try:
+            if self.stopped is None:
+                self.resource.finish(not self.failures)
+        except StorageError as error:
+            self.trailing = error
+
+    def _apply(self, changes: list[Change]) -> None:
+        groups: dict[Any, list[Change]] = {}
+        for change in changes:
+            groups.setdefault(self.resource.group(change), []).append(change)
+        recorder: Recorder[Made] = Recorder(self.resource.record)
+        counters = self.resource.client.counters
+        with Meter(
+            self.run.tell, lambda: int(counters.bytes_sent + counters.bytes_received), self.resource.noun
+        ) as meter:
+            meter.total = len(changes)
+            for wave in self.resource.order(list(groups.values())):
+                if self.failures:
+                    self._not_begun(wave, "because not everything before it succeeded")
+                    continue
+
+                def one(group: list[Change]) -> None:
+                    self._group(group, recorder)
+                    meter.count(len(group))
+
+                self.run.workers.each(one, wave)
+
+    def _not_begun(self, groups: Iterable[list[Change]], why: str) -> None:
+        for group in groups:
+            for change in group:
+                verb = VERBS[change.action]
+                self.failures[id(change)] = StorageError("was not begun, %s" % why, operation=verb, code="not_begun")
+
+    def _group(self, group: list[Change], recorder: Recorder[Made]) -> None:
+        if self.stopped is not None:
+            self._not_begun([group], "because nothing can succeed here: %s" % self.stopped.message)
+            return
+        left = {id(c): c for c in group}
+        try:
+            made = self.resource.make(group)
+            for one in made:
+                if one.error is not None:
+                    self._failed(left.pop(id(one.change)), one.error)
+            good = [m for m in made if m.error is None]
+            recorder.deliver(good)
+            for one in good:
+                self.states[id(one.change)] = one.state if one.state is not None else one.change.after
+                self.resource.retire(one)
+                self.resource.settle(one)
+                left.pop(id(one.change), None)
+        except StorageError as error:
+            for change in left.values():
+                self._failed(change, error)
+
+    def _failed(self, change: Change, error: StorageError) -> None:
+        self.failures[id(change)] = error
+        if error.fatal:
+            self.stopped = self.stopped or error
+
+    def _result(self, rows: list[tuple[Any, Change | None, State | None]], single: bool) -> dict[str, Any]:
+        detail = self.run.detail or ("all" if len(rows) <= ALL_UP_TO else "changed")
+        summary = dict.fromkeys(("created", "updated", "deleted", "unchanged", "failed"), 0)
+        resources, failures, diffs, changed = [], [], [], False
+        for item, change, state in rows:
+            action, error = "unchanged", None
+            if change is not None:
+                action, error = change.action, self.failures.get(id(change))
+                done = self.run.check or id(change) in self.states
+                changed = changed or done
+                state = self.states.get(id(change), change.before if error else change.after)
+                if self.run.diff and done:
+                    diffs.append(self._diff(change))
+            if error is not None:
+                action = "failed"
+                verb = VERBS[change.action] if change else "read"
+                failures.append(
+                    failure_entry(item.label(), error.operation or "%s %s" % (verb, self.resource.noun), error)
+                )
+            summary[action] += 1
+            if detail == "all" or (detail == "changed" and change is not None):
+                entry = shown(item, state) or item.identity()
+                resources.append({**entry, "action": action})
+        result: dict[str, Any] = {"changed": changed, "resources": resources, "summary": summary}
+        if self.run.diff:
+            result["diff"] = diffs
+        if single and self.resource.single and resources:
+            result["resource"] = resources[0]
+        if self.trailing is not None:
+            failures.append(failure_entry("", self.trailing.operation or "tidy up", self.trailing))
+        if failures:
+            result.update(failed=True, failures=failures, msg=self._message(failures, len(rows)))
+        return result
+
+    def _diff(self, change: Change) -> dict[str, Any]:
+        header = "%s %s" % (self.resource.noun, change.item.label())
+        return {
+            "before": shown(change.item, change.before) or {},
+            "after": shown(change.item, change.after) or {},
+            "before_header": header,
+            "after_header": header,
+        }
+
+    def _message(self, failures: list[dict[str, Any]], total: int) -> str:
+        first = next((f for f in failures if f["code"] != "not_begun"), failures[0])
+        errors = [*self.failures.values(), *([self.trailing] if self.trailing else [])]
+        error = next(e for e in errors if e.message == first["message"])
+        text = "%s %s, %s: %s" % (self.resource.noun, first["item"], first["operation"], error.told())
+        return text if total == 1 else "%d of %d %ss failed. %s" % (len(failures), total, self.resource.noun, text)
