@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import Any
@@ -51,10 +52,8 @@ class FastPath(ActionBase):  # type: ignore[misc]
 
     def __init_subclass__(cls) -> None:
         # The linear strategy loads the class in the controller: the library is imported once, before the forks.
-        try:
+        with contextlib.suppress(StorageError):  # a missing library is said by the task that needs it
             cls.module.SUBJECT.connection.preload()
-        except StorageError:
-            pass  # said by the task that needs it
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         """Run the task here, or hand it over to the ordinary module."""
