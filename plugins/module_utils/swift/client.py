@@ -76,11 +76,10 @@ class Counters:
 
 
 def preload(keystone: bool = True) -> None:
-    """Import the client libraries now, once before forks; says nothing where they are missing."""
-    with contextlib.suppress(MissingLibrary):
-        _swiftclient()
-        if keystone:
-            _keystone()
+    """Import the client libraries now, once before forks. Raises MissingLibrary."""
+    _swiftclient()
+    if keystone:
+        _keystone()
 
 
 def _swiftclient() -> Any:
