@@ -14,22 +14,11 @@ from ansible_collections.polystore.storage.plugins.module_utils.core.values impo
 from ansible_collections.polystore.storage.plugins.module_utils.swift import auth, client
 
 AUTH_SECRETS = ("password", "application_credential_secret", "token")
-AUTH_OPTIONS = [
-    "auth_url",
-    "username",
-    "user_id",
-    "password",
-    "user_domain_name",
-    "user_domain_id",
-    "project_name",
-    "project_id",
-    "project_domain_name",
-    "project_domain_id",
-    "application_credential_id",
-    "application_credential_name",
-    "application_credential_secret",
-    "token",
-]
+AUTH_OPTIONS = (
+    *("auth_url", "username", "user_id", "password", "user_domain_name", "user_domain_id", "project_name"),
+    *("project_id", "project_domain_name", "project_domain_id", "application_credential_id"),
+    *("application_credential_name", "application_credential_secret", "token"),
+)
 MAX_META_NAME, MAX_META_VALUE, MAX_META_COUNT, MAX_META_TOTAL = 128, 256, 90, 4096
 
 
