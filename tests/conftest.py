@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Makes the collection importable and marks the tests that use a server.
 
-Works where the checkout lies in .../ansible_collections/polystore/storage: the staged tree of `make test`, or a clone of that name.
+Works where the checkout lies in .../ansible_collections/polystore/storage: the staged tree of `make test`, or a clone of
+that name.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import pytest
 COLLECTION = pathlib.Path(__file__).resolve().parent.parent
 if COLLECTION.parts[-3:] != ("ansible_collections", "polystore", "storage"):
     raise pytest.UsageError(
-        "%s is not in a directory ansible_collections/polystore/storage: run `make units`, or clone it to such a place" % COLLECTION
+        "%s is not called ansible_collections/polystore/storage: run `make units`, or clone it to such a place"
+        % COLLECTION
     )
 sys.path.insert(0, str(COLLECTION.parents[2]))
 

@@ -17,7 +17,7 @@ CACHE = pathlib.Path(os.environ.get("POLYSTORE_CACHE") or pathlib.Path.home() / 
 FOREIGN = ("ANSIBLE_", "OS_", "ST_", "ALLUXIO_", "PACHD_", "PACH_", "FDFS_", "PEGASUS_", "SWIFT_")
 
 
-def environment(python: pathlib.Path | None = None, home: pathlib.Path | None = None, **extra: str) -> dict[str, str]:
+def environment(python: pathlib.Path | None = None, home: pathlib.Path | None = None) -> dict[str, str]:
     """The caller's environment without foreign settings, with the venv of `python` first on PATH and a HOME of its own.
 
     python: an interpreter inside a venv, or None to leave PATH alone.
@@ -28,7 +28,7 @@ def environment(python: pathlib.Path | None = None, home: pathlib.Path | None = 
         env.pop(key, None)
     home = home or BUILD / "home"
     home.mkdir(parents=True, exist_ok=True)
-    env.update(HOME=str(home), ANSIBLE_HOME=str(home / ".ansible"), LC_ALL="C.UTF-8", PYTHONUTF8="1", **extra)
+    env.update(HOME=str(home), ANSIBLE_HOME=str(home / ".ansible"), LC_ALL="C.UTF-8", PYTHONUTF8="1")
     env["ANSIBLE_DEPRECATION_WARNINGS"] = "false"
     env["ANSIBLE_PYTHON_INTERPRETER"] = str(python) if python else "auto_silent"
     if python:

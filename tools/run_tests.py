@@ -1,10 +1,12 @@
 # Copyright: (c) 2026, polystore.storage contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the tests in the staged tree: python tools/run_tests.py [units contract integration] [--core 2.19] [-- pytest options].
+"""Runs the tests in the staged tree.
 
-Needs nothing but this interpreter: the venv is built when it is missing. Ends with pytest's own closing line and a table of
-what ran and how long it took. A failed test is not tried again.
+    python tools/run_tests.py [units contract integration] [--core 2.19] [-- pytest options]
+
+Needs nothing but this interpreter: the venv is built when it is missing. Ends with pytest's own closing line and a table
+of what ran and how long it took. A failed test is not tried again.
 """
 
 from __future__ import annotations
@@ -35,7 +37,12 @@ class Count(NamedTuple):
     def __add__(self, other: object) -> Count:
         if not isinstance(other, Count):
             return NotImplemented
-        return Count(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+        return Count(
+            self.tests + other.tests,
+            self.failed + other.failed,
+            self.skipped + other.skipped,
+            self.seconds + other.seconds,
+        )
 
 
 def counts(report: pathlib.Path) -> dict[str, Count]:
@@ -43,7 +50,7 @@ def counts(report: pathlib.Path) -> dict[str, Count]:
     found: dict[str, Count] = {}
     if not report.exists():
         return found
-    for case in ElementTree.parse(report).getroot().iter("testcase"):  # noqa: S314 - our own file
+    for case in ElementTree.parse(report).getroot().iter("testcase"):
         parts = (case.get("classname") or "").split(".")
         suite = next((key for key, path in SUITES.items() if parts[:2] == path.split("/")), "collection")
         failed = case.find("failure") is not None or case.find("error") is not None
@@ -53,7 +60,11 @@ def counts(report: pathlib.Path) -> dict[str, Count]:
 
 
 def run(
-    suites: list[str], core: str | None = None, python: str = sys.executable, options: list[str] | None = None, report: str = "tests"
+    suites: list[str],
+    core: str | None = None,
+    python: str = sys.executable,
+    options: list[str] | None = None,
+    report: str = "tests",
 ) -> int:
     """Runs the suites on one core with one interpreter; returns pytest's exit code.
 
@@ -65,7 +76,7 @@ def run(
     junit.parent.mkdir(parents=True, exist_ok=True)
     junit.unlink(missing_ok=True)
     with tree() as collection:
-        env = environment(interpreter, ANSIBLE_COLLECTIONS_PATH=collections_path(collection))
+        env = environment(interpreter) | {"ANSIBLE_COLLECTIONS_PATH": collections_path(collection)}
         env.setdefault("POLYSTORE_SERVER_PYTHON", str(interpreter))
         if env.get("POLYSTORE_AUTH") == "v3" or env.get("POLYSTORE_KEYSTONE") == "1":
             env["POLYSTORE_SERVER_PYTHON"] = env["POLYSTORE_KEYSTONE_PYTHON"] = str(venv("keystone", core, python))
@@ -73,8 +84,18 @@ def run(
         if not paths:
             sys.exit("There is nothing to run in %s" % ", ".join(suites))
         workers = min(2, os.cpu_count() or 1)
-        command = [str(interpreter), "-m", "pytest", "-q", "-n", str(workers), "--dist", "loadgroup", "-p", "no:cacheprovider"]
-        command += ["--junitxml", str(junit), *(options or []), *paths]
+        command = [
+            str(interpreter),
+            "-m",
+            "pytest",
+            "-q",
+            "-n",
+            str(workers),
+            "--dist=loadgroup",
+            "-p",
+            "no:cacheprovider",
+        ]
+        command += ["--junitxml=%s" % junit, *(options or []), *paths]
         code = subprocess.run(command, cwd=collection, env=env, check=False).returncode
     where = "ansible-core %s, Python %s" % (core, ".".join(map(str, version_of(python))))
     print("\n%-14s %7s %7s %8s %9s   %s" % ("suite", "tests", "failed", "skipped", "seconds", "where"))

@@ -5,8 +5,8 @@
 
     python tools/stage.py      stages once and prints the collection's directory
 
-ansible-test wants a real directory of that name (a link does not do). What is copied is what git tracks, and what is new and
-not ignored; without git, everything but hidden and built things. Two runs at once get two trees.
+ansible-test wants a real directory of that name (a link does not do). What is copied is what git tracks, and what is
+new and not ignored; without git, everything but hidden and built things. Two runs at once get two trees.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def listed() -> list[pathlib.Path]:
 
 
 def stage(target: pathlib.Path) -> pathlib.Path:
-    """Makes `target` hold exactly the collection's files; returns it. Unchanged files keep their times, so caches hold."""
+    """Makes `target` hold exactly the collection's files; returns it. Unchanged files are left alone."""
     wanted = listed()
     for name in wanted:
         source, copy = ROOT / name, target / name

@@ -43,7 +43,7 @@ ENVIRONMENTS: dict[str, tuple[str, ...]] = {
 
 
 def default_core(python: str = sys.executable) -> str:
-    """The ansible-core that a command uses when it is not told: 2.19, or 2.21 where the interpreter is too new for it."""
+    """The ansible-core of a command that is not told: 2.19, or 2.21 where the interpreter is too new for that."""
     minor = version_of(python)[1]
     return "2.19" if minor <= 13 else "2.21"
 
@@ -116,7 +116,8 @@ def main() -> None:
     wanted = parser.parse_args()
     interpreter = venv(wanted.name, wanted.core, wanted.python)
     if wanted.command:
-        sys.exit(subprocess.run([str(interpreter), *wanted.command], env=environment(interpreter), check=False).returncode)
+        line = [str(interpreter), *wanted.command]
+        sys.exit(subprocess.run(line, env=environment(interpreter), check=False).returncode)
     print(interpreter)
 
 
