@@ -164,9 +164,7 @@ class Engine:
             groups.setdefault(self.resource.group(change), []).append(change)
         recorder: Recorder[Made] = Recorder(self.resource.record)
         counters = self.resource.client.counters
-        with Meter(
-            self.run.tell, lambda: int(counters.bytes_sent + counters.bytes_received), self.resource.noun
-        ) as meter:
+        with Meter(self.run.tell, counters.moved, self.resource.noun) as meter:
             meter.total = len(changes)
             for wave in self.resource.order(list(groups.values())):
                 if self.failures:

@@ -10,7 +10,8 @@ import hashlib
 import json
 import os
 import re
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from collections.abc import Mapping
+from typing import Any
 
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import MissingLibrary, OptionError
 
@@ -27,7 +28,7 @@ RIVAL = {a: b for pair in RIVALS for a, b in (pair, pair[::-1])}
 USER = ("username", "user_id", "user_domain_name", "user_domain_id")
 PROJECT = ("project_name", "project_id", "project_domain_name", "project_domain_id")
 CREDENTIAL = ("application_credential_id", "application_credential_name", "application_credential_secret")
-METHODS: Dict[str, Tuple[str, ...]] = {
+METHODS: dict[str, tuple[str, ...]] = {
     "v3password": USER + PROJECT + ("password",),
     "v3applicationcredential": USER + CREDENTIAL,
     "v3token": PROJECT + ("token",),
@@ -49,7 +50,7 @@ OS_ALIASES = {
     "client_key": ("OS_KEY",),
 }
 ST_NAMES = {"auth_url": "ST_AUTH", "username": "ST_USER", "password": "ST_KEY"}
-Source = Dict[str, str]
+Source = dict[str, str]
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -99,7 +100,7 @@ def resolve(options: Mapping[str, Any], environ: Mapping[str, str]) -> Credentia
     cloud, rc_file = options.get("cloud"), options.get("rc_file")
     if cloud and rc_file:
         raise OptionError("cloud", "cannot be used together with rc_file", "Give one of them.")
-    asked: Tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
     if rc_file:
         variables, asked = read_rc(str(rc_file), environ)
         sources.append(_from_variables(variables, sources[0].get("auth_type")))
@@ -117,7 +118,10 @@ def resolve(options: Mapping[str, Any], environ: Mapping[str, str]) -> Credentia
     except (TypeError, ValueError):
         raise OptionError("timeout" if _odd(options.get("timeout")) else "retries", "is not a number") from None
     if timeout <= 0 or retries < 0:
-        raise OptionError("timeout" if timeout <= 0 else "retries", "must be greater than 0" if timeout <= 0 else "must not be negative")
+        raise OptionError(
+            "timeout" if timeout <= 0 else "retries",
+            "must be greater than 0" if timeout <= 0 else "must not be negative",
+        )
     return Credentials(
         validate_certs=not insecure if validate is None else bool(validate), timeout=timeout, retries=retries, **fields
     )
@@ -160,7 +164,7 @@ def _clean(source: Source, origin: str) -> Source:
     return source
 
 
-def _from_variables(variables: Mapping[str, str], above: Optional[str]) -> Source:
+def _from_variables(variables: Mapping[str, str], above: str | None) -> Source:
     """What OS_* say, or ST_* where OS_* name no place to go (above: the auth_type that a higher source fixed)."""
     source: Source = {}
     for key in AUTH_KEYS + PLAIN_KEYS:
@@ -192,7 +196,7 @@ def _method(source: Source) -> str:
     return "v3token" if "token" in source else ""
 
 
-def _merge(sources: List[Source]) -> Source:
+def _merge(sources: list[Source]) -> Source:
     """One set of fields: the first source that names somebody fixes the method, lower ones only complete it."""
     first = next((index for index, source in enumerate(sources) if _method(source)), len(sources) - 1)
     method = _method(sources[first]) or "v3password"
@@ -206,9 +210,12 @@ def _merge(sources: List[Source]) -> Source:
         for key, value in source.items():
             if key in before or RIVAL.get(key) in before or key == "auth_type":
                 continue
-            if key == "insecure" or (key in mine and not (foreign and key in METHODS[method] + ("auth_url",))):
-                merged[key] = value
-            elif key == "storage_url" and (index <= first or (named and not foreign and not before & set(METHODS[method]))):
+            if (
+                key == "insecure"
+                or (key in mine and not (foreign and key in METHODS[method] + ("auth_url",)))
+                or key == "storage_url"
+                and (index <= first or (named and not foreign and not before & set(METHODS[method])))
+            ):
                 merged[key] = value
     merged["auth_type"] = method
     return merged
@@ -219,10 +226,12 @@ def _missing(option: str, method: str, extra: str = "") -> OptionError:
     variable = OS_ALIASES.get(name, ("OS_" + name.upper(),))[0]
     if method == "v1" and name in ST_NAMES:
         variable = "%s (or %s)" % (ST_NAMES[name], variable)
-    return OptionError(option, "is missing for auth_type %s" % method, extra or "Give it in the task, or as %s." % variable)
+    return OptionError(
+        option, "is missing for auth_type %s" % method, extra or "Give it in the task, or as %s." % variable
+    )
 
 
-def _check(fields: Source, asked: Tuple[str, ...]) -> None:
+def _check(fields: Source, asked: tuple[str, ...]) -> None:
     """Raise OptionError for what is missing; let the user's domain serve a project without one."""
     method = fields["auth_type"]
     direct = method == "v3token" and "storage_url" in fields
@@ -235,13 +244,17 @@ def _check(fields: Source, asked: Tuple[str, ...]) -> None:
         if key in fields and not re.match(r"https?://[^/]", fields[key]):
             raise OptionError("auth.auth_url" if key == "auth_url" else key, "must begin with http:// or https://")
     if method != "v1" and re.search(r"/v2\.0/?$", fields.get("auth_url", "")):
-        raise OptionError("auth.auth_url", "names Keystone v2.0, which is not supported", "Use the address that ends in /v3.")
+        raise OptionError(
+            "auth.auth_url", "names Keystone v2.0, which is not supported", "Use the address that ends in /v3."
+        )
     if method == "v3applicationcredential":
         if "application_credential_secret" not in fields:
             raise _missing("auth.application_credential_secret", method)
         if "application_credential_id" not in fields and "application_credential_name" not in fields:
             raise _missing("auth.application_credential_id", method)
-    if method in ("v3password", "v1") or (method == "v3applicationcredential" and "application_credential_id" not in fields):
+    if method in ("v3password", "v1") or (
+        method == "v3applicationcredential" and "application_credential_id" not in fields
+    ):
         if "username" not in fields and "user_id" not in fields:
             raise _missing("auth.username", method)
         named = method != "v1" and "user_id" not in fields
@@ -269,7 +282,7 @@ def _from_cloud(name: str, environ: Mapping[str, str]) -> Source:
     """One cloud of clouds.yaml, with what secure.yaml adds."""
     home = environ.get("XDG_CONFIG_HOME") or os.path.join(environ.get("HOME") or os.path.expanduser("~"), ".config")
     places = [os.getcwd(), os.path.join(home, "openstack"), "/etc/openstack"]
-    merged: Dict[str, Any] = {}
+    merged: dict[str, Any] = {}
     used = []
     for kind, variable in (("clouds", "OS_CLIENT_CONFIG_FILE"), ("secure", "OS_CLIENT_SECURE_FILE")):
         own = [environ[variable]] if environ.get(variable) else []
@@ -279,7 +292,9 @@ def _from_cloud(name: str, environ: Mapping[str, str]) -> Source:
             used.append(path)
             _deepen(merged, _yaml(path).get("clouds") or {})
     if not used:
-        raise OptionError("cloud", "no clouds.yaml was found", "Looked in %s and OS_CLIENT_CONFIG_FILE." % ", ".join(places))
+        raise OptionError(
+            "cloud", "no clouds.yaml was found", "Looked in %s and OS_CLIENT_CONFIG_FILE." % ", ".join(places)
+        )
     cloud = merged.get(name)
     if not isinstance(cloud, dict):
         known = ", ".join(sorted(map(str, merged))) or "none"
@@ -287,8 +302,12 @@ def _from_cloud(name: str, environ: Mapping[str, str]) -> Source:
     auth = cloud.get("auth") if isinstance(cloud.get("auth"), dict) else {}
     auth = dict({k.replace("tenant_", "project_"): v for k, v in auth.items()}, **{k: v for k, v in auth.items() if v})
     source = {key: _text(auth.get(key)) for key in AUTH_KEYS}
-    for key, theirs in (("ca_cert", "cacert"), ("client_cert", "cert"), ("client_key", "key"),
-                        ("storage_url", "object_store_endpoint_override")):
+    for key, theirs in (
+        ("ca_cert", "cacert"),
+        ("client_cert", "cert"),
+        ("client_key", "key"),
+        ("storage_url", "object_store_endpoint_override"),
+    ):
         source[key] = _text(cloud.get(theirs))
     source.update((key, _text(cloud.get(key))) for key in ("auth_type", "region_name", "interface"))
     source["storage_url"] = source["storage_url"] or _text(auth.get("storage_url"))
@@ -299,7 +318,7 @@ def _from_cloud(name: str, environ: Mapping[str, str]) -> Source:
     return _clean(source, "cloud")
 
 
-def _yaml(path: str) -> Dict[str, Any]:
+def _yaml(path: str) -> dict[str, Any]:
     try:
         import yaml
     except ImportError:
@@ -314,7 +333,7 @@ def _yaml(path: str) -> Dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _deepen(into: Dict[str, Any], more: Any) -> None:
+def _deepen(into: dict[str, Any], more: Any) -> None:
     for key, value in more.items() if isinstance(more, dict) else ():
         if isinstance(value, dict) and isinstance(into.get(key), dict):
             _deepen(into[key], value)
@@ -327,7 +346,7 @@ _PIECE = re.compile(r"'([^']*)'|\"((?:[^\"\\]|\\.)*)\"|\\(.)|([^\s'\"\\;&|]+)")
 _VARIABLE = re.compile(r"\\([$`\"\\])|\$(?:(\w+)|\{(\w+)(?::?-([^}]*))?\})|(\$\(|`)")
 
 
-def read_rc(path: str, environ: Mapping[str, str]) -> Tuple[Dict[str, str], Tuple[str, ...]]:
+def read_rc(path: str, environ: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
     """Variables that an OpenStack RC file exports, read and never executed, and the names it would ask for.
 
     What it asks for at a terminal, or computes by a command, is left out: the environment has it, or nobody.
@@ -338,8 +357,8 @@ def read_rc(path: str, environ: Mapping[str, str]) -> Tuple[Dict[str, str], Tupl
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise OptionError("rc_file", "%s cannot be read: %s" % (path, reason)) from None
-    found: Dict[str, str] = {}
-    asked: List[str] = []
+    found: dict[str, str] = {}
+    asked: list[str] = []
     depth = 0
     for number, line in enumerate(lines, 1):
         words = line.split()
@@ -357,7 +376,7 @@ def read_rc(path: str, environ: Mapping[str, str]) -> Tuple[Dict[str, str], Tupl
     return found, tuple(asked)
 
 
-def _assignments(line: str, found: Dict[str, str], asked: List[str], environ: Mapping[str, str], where: str) -> None:
+def _assignments(line: str, found: dict[str, str], asked: list[str], environ: Mapping[str, str], where: str) -> None:
     at = 0
     while True:
         match = _ASSIGNMENT.match(line, at)
@@ -386,7 +405,7 @@ def _assignments(line: str, found: Dict[str, str], asked: List[str], environ: Ma
             at += 1
 
 
-def _expand(part: "re.Match[str]", found: Mapping[str, str], environ: Mapping[str, str]) -> str:
+def _expand(part: re.Match[str], found: Mapping[str, str], environ: Mapping[str, str]) -> str:
     if part.group(1):
         return part.group(1)
     name = part.group(2) or part.group(3) or ""

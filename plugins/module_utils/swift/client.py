@@ -120,12 +120,19 @@ def parse_bulk(body: bytes) -> Bulk:
         errors = tuple((unquote(str(name)), str(line)) for name, line in told.get("Errors", ()))
         bulk = Bulk(int(told.get("Number Deleted", 0)), int(told.get("Number Not Found", 0)), errors)
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise StorageError("The answer to a bulk delete is not the JSON it should be", server_message=_short(body)) from None
+        raise StorageError(
+            "The answer to a bulk delete is not the JSON it should be", server_message=_short(body)
+        ) from None
     code = int(status[:3]) if status[:3].isdigit() else 500
     if code >= 400 and not errors and not (code == 404 and bulk.missing):
         words = _short(str(told.get("Response Body", "")).encode("utf-8")) or status
-        raise StorageError("Bulk delete: HTTP %s" % status, code=code, server_message=words, hint=HINTS.get(code, ""),
-                           transient=code in TRANSIENT)
+        raise StorageError(
+            "Bulk delete: HTTP %s" % status,
+            code=code,
+            server_message=words,
+            hint=HINTS.get(code, ""),
+            transient=code in TRANSIENT,
+        )
     return bulk
 
 
@@ -157,10 +164,14 @@ class _Body:
             try:
                 block = next(blocks, b"") if blocks is not None else self.source.read(min(BLOCK, left))
             except OSError as error:
-                raise StorageError("The content of %s cannot be read: %s" % (self.name, error.strerror or error)) from None
+                raise StorageError(
+                    "The content of %s cannot be read: %s" % (self.name, error.strerror or error)
+                ) from None
             if (not block and left) or len(block) > left:
-                raise StorageError("The content of %s is %s than %d bytes: it changed while it was read"
-                                   % (self.name, "longer" if block else "shorter", self.length))
+                raise StorageError(
+                    "The content of %s is %s than %d bytes: it changed while it was read"
+                    % (self.name, "longer" if block else "shorter", self.length)
+                )
             if not block:
                 return
             left -= len(block)
@@ -220,9 +231,13 @@ class SwiftClient:
             c = self.credentials
             if c.auth_type == "v3token" and c.storage_url:
                 if used:
-                    raise StorageError("The token is not accepted by %s" % c.storage_url, operation="authenticate", code=401,
-                                       hint="auth.token (OS_TOKEN) has expired or belongs to another cloud: get a new one.",
-                                       fatal=True)
+                    raise StorageError(
+                        "The token is not accepted by %s" % c.storage_url,
+                        operation="authenticate",
+                        code=401,
+                        hint="auth.token (OS_TOKEN) has expired or belongs to another cloud: get a new one.",
+                        fatal=True,
+                    )
                 token, url, expires = c.token, c.storage_url, 0.0
             elif c.auth_type == "v1":
                 token, url, expires = self._v1()
@@ -237,20 +252,32 @@ class SwiftClient:
         try:
             parts = urlsplit(c.auth_url)
             path = parts.path + ("?" + parts.query if parts.query else "")
-            answer = self._whole(self._send(connection, "GET", path, {"X-Auth-User": c.username, "X-Auth-Key": c.password}, None), "GET")
+            answer = self._whole(
+                self._send(connection, "GET", path, {"X-Auth-User": c.username, "X-Auth-Key": c.password}, None), "GET"
+            )
         finally:
             connection.close()
         url, token = answer.headers.get("x-storage-url", ""), answer.headers.get("x-auth-token", "")
         if answer.status in (401, 403):
-            raise StorageError("%s refused the user name or the password" % c.auth_url, operation="authenticate",
-                               code=answer.status, server_message=_short(answer.body),
-                               hint="Check auth.username and auth.password (ST_USER, ST_KEY).", fatal=True)
+            raise StorageError(
+                "%s refused the user name or the password" % c.auth_url,
+                operation="authenticate",
+                code=answer.status,
+                server_message=_short(answer.body),
+                hint="Check auth.username and auth.password (ST_USER, ST_KEY).",
+                fatal=True,
+            )
         if answer.status >= 300:
             raise self._refusal(answer, "GET", c.auth_url, "authenticate", "auth.auth_url")
         if not token or not (url or c.storage_url):
-            raise StorageError("%s answers, but gives no token" % c.auth_url, operation="authenticate", code=answer.status,
-                               server_message=_short(answer.body), hint="Is auth.auth_url the address of an auth v1 service?",
-                               fatal=True)
+            raise StorageError(
+                "%s answers, but gives no token" % c.auth_url,
+                operation="authenticate",
+                code=answer.status,
+                server_message=_short(answer.body),
+                hint="Is auth.auth_url the address of an auth v1 service?",
+                fatal=True,
+            )
         lifetime = answer.headers.get("x-auth-token-expires", "")
         return token, url, time.time() + int(lifetime) - 30 if lifetime.isdigit() and int(lifetime) > 60 else 0.0
 
@@ -258,45 +285,71 @@ class SwiftClient:
         c = self.credentials
         errors, v3, session_class = _keystone()
         user = {k: getattr(c, k) or None for k in ("username", "user_id", "user_domain_name", "user_domain_id")}
-        scope = {k: getattr(c, k) or None for k in ("project_name", "project_id", "project_domain_name", "project_domain_id")}
+        scope = {
+            k: getattr(c, k) or None for k in ("project_name", "project_id", "project_domain_name", "project_domain_id")
+        }
         if c.auth_type == "v3password":
             plugin = v3.Password(c.auth_url, password=c.password, **user, **scope)
         elif c.auth_type == "v3token":
             plugin = v3.Token(c.auth_url, c.token, **scope)
         else:
-            named = {} if c.application_credential_id else dict(user, application_credential_name=c.application_credential_name)
-            plugin = v3.ApplicationCredential(c.auth_url, c.application_credential_secret,
-                                              application_credential_id=c.application_credential_id or None, **named)
+            named = (
+                {}
+                if c.application_credential_id
+                else dict(user, application_credential_name=c.application_credential_name)
+            )
+            plugin = v3.ApplicationCredential(
+                c.auth_url,
+                c.application_credential_secret,
+                application_credential_id=c.application_credential_id or None,
+                **named,
+            )
         cert = (c.client_cert, c.client_key) if c.client_cert and c.client_key else c.client_cert or None
-        session = session_class(verify=(c.ca_cert or True) if c.validate_certs else False, cert=cert, timeout=c.timeout, redirect=False)
+        session = session_class(
+            verify=(c.ca_cert or True) if c.validate_certs else False, cert=cert, timeout=c.timeout, redirect=False
+        )
         self.counters.add(requests=1)
         try:
             access = plugin.get_access(session)
             url = c.storage_url or access.service_catalog.url_for(
-                service_type="object-store", interface=c.interface, region_name=c.region_name or None)
+                service_type="object-store", interface=c.interface, region_name=c.region_name or None
+            )
             return access.auth_token, url, access.expires.timestamp() - 60
         except errors.Unauthorized:
             what = "auth.token" if c.auth_type == "v3token" else "the user, its domain, the project and the password"
-            raise StorageError("Keystone at %s refused the credentials" % c.auth_url, operation="authenticate", code=401,
-                               hint="Check %s (%s)." % (what, c.auth_type), fatal=True) from None
+            raise StorageError(
+                "Keystone at %s refused the credentials" % c.auth_url,
+                operation="authenticate",
+                code=401,
+                hint="Check %s (%s)." % (what, c.auth_type),
+                fatal=True,
+            ) from None
         except (errors.EmptyCatalog, errors.EndpointNotFound):
             where = " in region %s" % c.region_name if c.region_name else ""
-            raise StorageError("Keystone's catalog has no %s object-store%s for this project" % (c.interface, where),
-                               operation="authenticate", hint="Check region_name, interface and the project, or give storage_url.",
-                               fatal=True) from None
+            raise StorageError(
+                "Keystone's catalog has no %s object-store%s for this project" % (c.interface, where),
+                operation="authenticate",
+                hint="Check region_name, interface and the project, or give storage_url.",
+                fatal=True,
+            ) from None
         except errors.ConnectionError as error:
             raise self._trouble(error, c.auth_url) from None
         except (errors.HttpError, errors.InvalidResponse) as error:
             response = error.response
             if response is None:
-                raise StorageError("Keystone at %s: %s" % (c.auth_url, type(error).__name__), operation="authenticate",
-                                   fatal=True) from None
+                raise StorageError(
+                    "Keystone at %s: %s" % (c.auth_url, type(error).__name__), operation="authenticate", fatal=True
+                ) from None
             headers = {k.lower(): v for k, v in response.headers.items()}
             answer = Answer(response.status_code, headers, response.content[:BLOCK])
             raise self._refusal(answer, "POST", c.auth_url, "authenticate", "auth.auth_url") from None
         except errors.ClientException as error:
-            raise StorageError("Keystone at %s: %s" % (c.auth_url, type(error).__name__), operation="authenticate",
-                               server_message=self._hide(str(error))[:300], fatal=True) from None
+            raise StorageError(
+                "Keystone at %s: %s" % (c.auth_url, type(error).__name__),
+                operation="authenticate",
+                server_message=self._hide(str(error))[:300],
+                fatal=True,
+            ) from None
         finally:
             session.session.close()
 
@@ -305,8 +358,14 @@ class SwiftClient:
     def _connect(self, url: str) -> Any:
         c = self.credentials
         connection = self._http.HTTPConnection(
-            url, cacert=c.ca_cert or None, insecure=not c.validate_certs, cert=c.client_cert or None,
-            cert_key=c.client_key or None, timeout=c.timeout, default_user_agent="polystore.storage")
+            url,
+            cacert=c.ca_cert or None,
+            insecure=not c.validate_certs,
+            cert=c.client_cert or None,
+            cert_key=c.client_key or None,
+            timeout=c.timeout,
+            default_user_agent="polystore.storage",
+        )
         connection.requests_args["allow_redirects"] = False
         return connection
 
@@ -340,7 +399,9 @@ class SwiftClient:
         finally:
             response.close()
         if left:
-            raise StorageError("The answer of %s was cut, %d bytes are missing" % (urlsplit(url).netloc, left), transient=True)
+            raise StorageError(
+                "The answer of %s was cut, %d bytes are missing" % (urlsplit(url).netloc, left), transient=True
+            )
 
     def _whole(self, response: Any, method: str) -> Answer:
         headers = {}
@@ -364,28 +425,43 @@ class SwiftClient:
                 seen.append(one)
                 queue += [*one.args, getattr(one, "reason", None), one.__cause__, one.__context__]  # type: ignore[list-item]
         names = {base.__name__ for one in seen for base in type(one).__mro__}
-        bad = next((one for one in seen if isinstance(one, ssl.SSLError) and not isinstance(one, ssl.SSLEOFError)), None)
+        bad = next(
+            (one for one in seen if isinstance(one, ssl.SSLError) and not isinstance(one, ssl.SSLEOFError)), None
+        )
         if bad is not None:
-            why = getattr(bad, "verify_message", "") or (bad.reason or "").replace("_", " ").lower() or "handshake failed"
+            why = (
+                getattr(bad, "verify_message", "") or (bad.reason or "").replace("_", " ").lower() or "handshake failed"
+            )
             hint = "Name the authority's certificate in ca_cert (or validate_certs: false to trust anybody)."
             if not isinstance(bad, ssl.SSLCertVerificationError):
                 hint = "Is https right for this port? Check client_cert and client_key if the server wants them."
             return StorageError("TLS with %s failed: %s" % (host, why), hint=hint, fatal=True)
         if any(isinstance(one, socket.gaierror) for one in seen):
-            return StorageError("The name of %s cannot be resolved" % host, hint="Check auth.auth_url and storage_url.", fatal=True)
+            return StorageError(
+                "The name of %s cannot be resolved" % host, hint="Check auth.auth_url and storage_url.", fatal=True
+            )
         if any(isinstance(one, ConnectionRefusedError) for one in seen):
-            return StorageError("%s refuses connections" % host, hint="Check auth.auth_url and storage_url, and that the server runs.",
-                                transient=True, fatal=True)
+            return StorageError(
+                "%s refuses connections" % host,
+                hint="Check auth.auth_url and storage_url, and that the server runs.",
+                transient=True,
+                fatal=True,
+            )
         if names & {"ConnectTimeout", "ReadTimeout", "TimeoutError", "Timeout", "ReadTimeoutError", "timeout"}:
-            return StorageError("%s did not answer within %g seconds" % (host, self.credentials.timeout),
-                                hint="Raise timeout if it is only slow.", transient=True)
+            return StorageError(
+                "%s did not answer within %g seconds" % (host, self.credentials.timeout),
+                hint="Raise timeout if it is only slow.",
+                transient=True,
+            )
         if names & {"InvalidHeader", "InvalidURL", "InvalidSchema", "MissingSchema", "InvalidProxyURL"}:
             return StorageError("The request to %s cannot be formed (%s)" % (host, type(error).__name__), fatal=True)
         last = next((one for one in seen if isinstance(one, OSError) and one.strerror), None)
         why = last.strerror if last is not None else type(error).__name__
         return StorageError("The connection to %s broke: %s" % (host, why), transient=True)
 
-    def _refusal(self, answer: Answer, method: str, what: str, operation: str, option: str = "storage_url") -> StorageError:
+    def _refusal(
+        self, answer: Answer, method: str, what: str, operation: str, option: str = "storage_url"
+    ) -> StorageError:
         """A StorageError for an HTTP status of 300 and more."""
         status, headers = answer.status, answer.headers
         reason = http.client.responses.get(status, "")
@@ -394,16 +470,28 @@ class SwiftClient:
         swift = any(name in headers for name in ("x-trans-id", "x-openstack-request-id"))
         if status < 400 and not swift:
             where = self._hide(headers.get("location", "nowhere")).split("?")[0]
-            return StorageError("%s %s was redirected to %s" % (method, what, where), operation=operation, code=status,
-                                hint="A proxy in between does that: give the address behind it as %s." % option, fatal=True)
+            return StorageError(
+                "%s %s was redirected to %s" % (method, what, where),
+                operation=operation,
+                code=status,
+                hint="A proxy in between does that: give the address behind it as %s." % option,
+                fatal=True,
+            )
         hint = HINTS.get(status, "")
         if status == 404 and method == "PUT" and "/" in what:
             hint = "The container %s does not exist: create it first." % what.split("/")[0]
         if status == 404 and option == "auth.auth_url":
             hint = "Check auth.auth_url (OS_AUTH_URL): nothing is there."
-        return StorageError("%s %s: %s" % (method, what, code_words), operation=operation, code=status, server_message=words,
-                            hint=hint, transient=status in TRANSIENT, retry_after=_after(headers.get("retry-after", "")),
-                            fatal=option == "auth.auth_url")
+        return StorageError(
+            "%s %s: %s" % (method, what, code_words),
+            operation=operation,
+            code=status,
+            server_message=words,
+            hint=hint,
+            transient=status in TRANSIENT,
+            retry_after=_after(headers.get("retry-after", "")),
+            fatal=option == "auth.auth_url",
+        )
 
     def _path(self, container: str | None, name: str | None, query: Mapping[str, Any] | None, safe: str | None) -> str:
         path = ""
@@ -412,15 +500,26 @@ class SwiftClient:
                 path += "/" + _segment(container, "" if safe is None else safe)
             if name is not None:
                 path += "/" + _segment(name, "/" if safe is None else safe)
-            pairs = [quote(k, safe="") + ("" if v is None else "=" + quote(str(v), safe="")) for k, v in (query or {}).items()]
+            pairs = [
+                quote(k, safe="") + ("" if v is None else "=" + quote(str(v), safe=""))
+                for k, v in (query or {}).items()
+            ]
         except UnicodeError:
             raise StorageError("The name %r is not UTF-8" % (name or container)) from None
         if container == "" or name == "" or (name is not None and container is None) or "/" in (container or ""):
             raise StorageError("%r in container %r is no name that Swift can have" % (name, container))
         return path + ("?" + "&".join(pairs) if pairs else "")
 
-    def _call(self, method: str, path: str, what: str, headers: Mapping[str, Any] | None, body: Callable[[], Any] | bytes | None,
-              operation: str, use: Callable[[Any], T]) -> T:
+    def _call(
+        self,
+        method: str,
+        path: str,
+        what: str,
+        headers: Mapping[str, Any] | None,
+        body: Callable[[], Any] | bytes | None,
+        operation: str,
+        use: Callable[[Any], T],
+    ) -> T:
         """use(response) of a request that succeeded; repeated on transient errors, once with a new token on 401."""
 
         def once() -> T:
@@ -429,7 +528,13 @@ class SwiftClient:
                 connection = self._borrow(url)
                 data = body() if callable(body) else body
                 try:
-                    response = self._send(connection, method, urlsplit(url).path + path, dict(headers or {}, **{"X-Auth-Token": token}), data)
+                    response = self._send(
+                        connection,
+                        method,
+                        urlsplit(url).path + path,
+                        dict(headers or {}, **{"X-Auth-Token": token}),
+                        data,
+                    )
                     if response.status_code < 300 or response.status_code == 304:
                         if isinstance(data, bytes):
                             self.counters.add(bytes_sent=len(data))
@@ -469,29 +574,70 @@ class SwiftClient:
 
     # --- what resources use
 
-    def request(self, method: str, container: str | None = None, name: str | None = None, *, headers: Mapping[str, Any] | None = None,
-                query: Mapping[str, Any] | None = None, body: bytes | None = None, safe: str | None = None, operation: str = "") -> Answer:
+    def request(
+        self,
+        method: str,
+        container: str | None = None,
+        name: str | None = None,
+        *,
+        headers: Mapping[str, Any] | None = None,
+        query: Mapping[str, Any] | None = None,
+        body: bytes | None = None,
+        safe: str | None = None,
+        operation: str = "",
+    ) -> Answer:
         """One request, repeated where that helps. query: a value of None gives the bare key. safe: characters of
         container and name that stay as they are. Raises StorageError, whose code is the HTTP status (404 too)."""
-        return self._call(method, self._path(container, name, query, safe), _what(container, name), headers, body, operation,
-                          lambda response: self._whole(response, method))
+        return self._call(
+            method,
+            self._path(container, name, query, safe),
+            _what(container, name),
+            headers,
+            body,
+            operation,
+            lambda response: self._whole(response, method),
+        )
 
     @contextlib.contextmanager
-    def stream(self, method: str = "GET", container: str | None = None, name: str | None = None, *,
-               query: Mapping[str, Any] | None = None, headers: Mapping[str, Any] | None = None,
-               operation: str = "") -> Iterator[tuple[dict[str, str], Iterator[bytes]]]:
+    def stream(
+        self,
+        method: str = "GET",
+        container: str | None = None,
+        name: str | None = None,
+        *,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, Any] | None = None,
+        operation: str = "",
+    ) -> Iterator[tuple[dict[str, str], Iterator[bytes]]]:
         """(headers, chunks) of a body in bounded memory. A body that is cut raises a transient StorageError from the
         chunks; going on with a Range and If-Match is the caller's. Leave the context to give the connection back."""
-        response = self._call(method, self._path(container, name, query, None), _what(container, name), headers, None, operation,
-                              lambda opened: opened)
+        response = self._call(
+            method,
+            self._path(container, name, query, None),
+            _what(container, name),
+            headers,
+            None,
+            operation,
+            lambda opened: opened,
+        )
         told = {k.lower(): v.encode("latin-1").decode("utf-8", "replace") for k, v in response.headers.items()}
         try:
             yield told, self._chunks(response, method, response.url or "")
         finally:
             response.close()
 
-    def put_stream(self, container: str, name: str, factory: Callable[[], Any], length: int, headers: Mapping[str, Any] | None = None,
-                   *, query: Mapping[str, Any] | None = None, check: bool = True, operation: str = "") -> Answer:
+    def put_stream(
+        self,
+        container: str,
+        name: str,
+        factory: Callable[[], Any],
+        length: int,
+        headers: Mapping[str, Any] | None = None,
+        *,
+        query: Mapping[str, Any] | None = None,
+        check: bool = True,
+        operation: str = "",
+    ) -> Answer:
         """PUT `length` bytes of what factory() returns (something with read(), or an iterable of bytes); factory is
         called anew for every attempt and its product closed. check: compare the ETag answered with the md5 sent
         (not for manifests). Content shorter than length is an error and stores nothing."""
@@ -505,12 +651,19 @@ class SwiftClient:
             answer = self._whole(response, "PUT")
             etag = answer.headers.get("etag", "").strip('"')
             if check and etag and etag != bodies[0].md5.hexdigest():
-                raise StorageError("PUT %s: the server stored other bytes than were sent" % _what(container, name), code=422,
-                                   operation=operation, hint=HINTS[422], transient=True)
+                raise StorageError(
+                    "PUT %s: the server stored other bytes than were sent" % _what(container, name),
+                    code=422,
+                    operation=operation,
+                    hint=HINTS[422],
+                    transient=True,
+                )
             return answer
 
         given = {"Content-Length": length, **(headers or {})}
-        return self._call("PUT", self._path(container, name, query, None), _what(container, name), given, body, operation, use)
+        return self._call(
+            "PUT", self._path(container, name, query, None), _what(container, name), given, body, operation, use
+        )
 
     def _json(self, answer: Answer, what: str, due: type) -> Any:
         try:
@@ -519,8 +672,13 @@ class SwiftClient:
             value = None
         if not isinstance(value, due):
             kind = answer.headers.get("content-type", "something unknown")
-            raise StorageError("%s: the answer is %s where JSON is due" % (what, kind), code=answer.status,
-                               server_message=_short(answer.body), hint="Is storage_url Swift's own address?", fatal=True)
+            raise StorageError(
+                "%s: the answer is %s where JSON is due" % (what, kind),
+                code=answer.status,
+                server_message=_short(answer.body),
+                hint="Is storage_url Swift's own address?",
+                fatal=True,
+            )
         return value
 
     def info(self) -> dict[str, Any]:
@@ -543,11 +701,27 @@ class SwiftClient:
             self._info = self._json(answer, "GET %s" % path, dict) if answer.status < 300 else {}
         return self._info
 
-    def listing(self, container: str | None = None, *, prefix: str = "", delimiter: str = "", marker: str = "", end_marker: str = "",
-                versions: bool = False, limit: int | None = None, operation: str = "") -> Iterator[dict[str, Any]]:
+    def listing(
+        self,
+        container: str | None = None,
+        *,
+        prefix: str = "",
+        delimiter: str = "",
+        marker: str = "",
+        end_marker: str = "",
+        versions: bool = False,
+        limit: int | None = None,
+        operation: str = "",
+    ) -> Iterator[dict[str, Any]]:
         """Rows of the account's or a container's listing as Swift's JSON gives them ("subdir" rows with a delimiter),
         page after page. limit: most rows to give."""
-        query: dict[str, Any] = {"format": "json", "prefix": prefix, "delimiter": delimiter, "marker": marker, "end_marker": end_marker}
+        query: dict[str, Any] = {
+            "format": "json",
+            "prefix": prefix,
+            "delimiter": delimiter,
+            "marker": marker,
+            "end_marker": end_marker,
+        }
         query = {k: v for k, v in query.items() if v}
         kind = "account" if container is None else "container"
         if versions:
@@ -562,7 +736,10 @@ class SwiftClient:
             seen += len(rows)
             # A page that is not full is the last; only a page as long as the whole container is told from that for free.
             plain = not set(query) - {"format", "marker"} and not marker
-            if not rows or (plain and str(seen) == answer.headers.get("x-%s-%s-count" % (kind, "object" if container else "container"))):
+            if not rows or (
+                plain
+                and str(seen) == answer.headers.get("x-%s-%s-count" % (kind, "object" if container else "container"))
+            ):
                 return
             if len(rows) < PAGE and len(rows) < int(query.get("limit") or self._page(kind)):
                 return
@@ -584,8 +761,13 @@ class SwiftClient:
         while todo and bulk:
             part = todo[:most]
             body = "\n".join(quote(name) for name in part).encode("ascii")
-            answer = self.request("POST", query={"bulk-delete": None}, body=body, operation=operation or "bulk delete",
-                                  headers={"Content-Type": "text/plain", "Accept": "application/json"})
+            answer = self.request(
+                "POST",
+                query={"bulk-delete": None},
+                body=body,
+                operation=operation or "bulk delete",
+                headers={"Content-Type": "text/plain", "Accept": "application/json"},
+            )
             if not known and not answer.body.strip():  # an account POST: nobody took it for a bulk delete
                 break
             done = parse_bulk(answer.body)
