@@ -1,0 +1,36 @@
+# Copyright: (c) 2026, polystore.storage contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs a module's SUBJECT in process, as the fast path does, against a server of tests/support/servers.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.polystore.storage.plugins.module_utils.core.host import argument_spec_of, execute
+
+
+def connection(server: Any) -> dict[str, Any]:
+    """Connection options: a server's own (auth v1), or the mapping itself."""
+    return dict(server if isinstance(server, Mapping) else server.auth_v1())
+
+
+def run_task(subject: Any, server: Any, check: bool = False, diff: bool = False, **args: Any) -> dict[str, Any]:
+    """The result of one task. server: a server or connection options; args: the task's options.
+
+    Nothing is taken from the environment, and nothing is masked afterwards: what the engine lets through is seen.
+    """
+    given = {**connection(server), **args}
+    validation = ArgumentSpecValidator(argument_spec_of(subject)).validate(given)
+    if validation.error_messages:
+        return {"failed": True, "changed": False, "msg": validation.errors.msg, "failures": []}
+    return execute(subject, validation.validated_parameters, frozenset(given), check, diff, environ={})
+
+
+def run_ok(subject: Any, server: Any, check: bool = False, diff: bool = False, **args: Any) -> dict[str, Any]:
+    """The result of a task that has to succeed."""
+    result = run_task(subject, server, check, diff, **args)
+    assert not result.get("failed"), result.get("exception", result["msg"])
+    return result
