@@ -14,7 +14,8 @@ options:
   dest:
     description:
       - Path on the executing host; of a tree the directory that stands for the root of what was named.
-      - A file is written beside it under a temporary name, checked, and renamed; nothing outside O(dest) is ever written.
+      - A file is written beside it under a temporary name, checked, and renamed; nothing outside O(dest) is ever
+        written.
       - Required, in the task or in each item of the batch.
     type: path
   mode:

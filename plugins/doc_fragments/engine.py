@@ -54,8 +54,8 @@ options:
         required: true
   fast_path:
     description:
-      - Run inside the controller where that is the same thing (local connection, the controller's own interpreter, no become,
-        no async, no environment). V(false) always starts a module process.
+      - Run inside the controller where that is the same thing (local connection, the controller's own interpreter,
+        no become, no async, no environment). V(false) always starts a module process.
     type: bool
     default: true
 attributes:
@@ -75,8 +75,8 @@ attributes:
 options:
   fast_path:
     description:
-      - Run inside the controller where that is the same thing (local connection, the controller's own interpreter, no become,
-        no async, no environment). V(false) always starts a module process.
+      - Run inside the controller where that is the same thing (local connection, the controller's own interpreter,
+        no become, no async, no environment). V(false) always starts a module process.
     type: bool
     default: true
 attributes:

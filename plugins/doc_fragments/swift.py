@@ -13,8 +13,8 @@ class ModuleDocFragment:
 options:
   cloud:
     description:
-      - A cloud of V(clouds.yaml) (and V(secure.yaml)), looked for in the working directory, in C(~/.config/openstack) and in
-        C(/etc/openstack), or where E(OS_CLIENT_CONFIG_FILE) says.
+      - A cloud of V(clouds.yaml) (and V(secure.yaml)), looked for in the working directory, in
+        C(~/.config/openstack) and in C(/etc/openstack), or where E(OS_CLIENT_CONFIG_FILE) says.
       - If not set, the value of E(OS_CLOUD) is used.
     type: str
   rc_file:
@@ -30,8 +30,8 @@ options:
   auth:
     description:
       - Who asks, and where.
-      - An option that is not set here is taken from O(cloud) or O(rc_file), and then from the environment variable C(OS_) and its
-        name in capitals, such as E(OS_AUTH_URL).
+      - An option that is not set here is taken from O(cloud) or O(rc_file), and then from the environment variable
+        C(OS_) and its name in capitals, such as E(OS_AUTH_URL).
       - With O(auth_type=v1) E(ST_AUTH), E(ST_USER) and E(ST_KEY) are read too.
     type: dict
     suboptions:

@@ -19,14 +19,14 @@ options:
   include:
     description:
       - Patterns of the files that belong to the tree; without any, all of them do.
-      - C(*) and C(?) stay within a name, C(**) crosses directories, a pattern without C(/) matches a file's own name anywhere,
-        and one that ends in C(/) all that lies below.
+      - C(*) and C(?) stay within a name, C(**) crosses directories, a pattern without C(/) matches a file's own
+        name anywhere, and one that ends in C(/) all that lies below.
     type: list
     elements: str
   exclude:
     description:
-      - Patterns of files that do not belong to the tree, also when O(include) has them. On the server they are neither
-        compared nor pruned.
+      - Patterns of files that do not belong to the tree, also when O(include) has them. On the server they are
+        neither compared nor pruned.
     type: list
     elements: str
   follow:
