@@ -15,7 +15,7 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import StorageError
-from ansible_collections.polystore.storage.plugins.module_utils.core.host import argument_spec_of, execute
+from ansible_collections.polystore.storage.plugins.module_utils.core.host import argument_spec_of, execute, secrets_in
 
 SWITCH = "polystore_fast_path"
 
@@ -84,7 +84,8 @@ class FastPath(ActionBase):  # type: ignore[misc]
             diff=bool(self._task.diff),
             tell=tell if display.verbosity else None,
         )
-        cleaned: dict[str, Any] = remove_values(found, validation._no_log_values)
+        hidden = validation._no_log_values | secrets_in(self.module.SUBJECT, args.get("batch"))
+        cleaned: dict[str, Any] = remove_values(found, hidden)
         return cleaned
 
     def _is_here(self, variables: dict[str, Any]) -> bool:
