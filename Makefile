@@ -58,4 +58,5 @@ generate:  ## rewrites what is made from the modules: action files, README table
 	@$(PYTHON) tools/generate.py
 
 clean:  ## removes what was built here (the cache stays)
+	@$(PYTHON) tools/stage.py --clean
 	rm -rf .build docs/build tests/output

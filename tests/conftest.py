@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Makes the collection importable and marks the tests that use a server.
 
-Works where the checkout lies in .../ansible_collections/polystore/storage: the staged tree of `make test`, or a clone of
-that name.
+Works where the checkout lies in .../ansible_collections/polystore/storage: the staged tree of `make test`, or a clone
+of that name.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import pathlib
 import sys
 
+import hypothesis
 import pytest
 
 COLLECTION = pathlib.Path(__file__).resolve().parent.parent
@@ -30,6 +31,11 @@ if (COLLECTION / "tests" / "support" / "servers.py").exists():
     pytest_plugins = [SERVERS]
 
 
+# No deadline: a machine at work is no defect. No database: every run draws the same examples.
+hypothesis.settings.register_profile("house", deadline=None, database=None, derandomize=True)
+hypothesis.settings.load_profile("house")
+
+
 @pytest.fixture(scope="session")
 def collection() -> pathlib.Path:
     """The directory of the collection under test."""
@@ -39,7 +45,10 @@ def collection() -> pathlib.Path:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks server tests, and keeps those of one file in one worker, so that a server is started once for them."""
     for item in items:
-        if SERVER_FIXTURES & set(getattr(item, "fixturenames", ())):
+        wanted = set(getattr(item, "fixturenames", ()))
+        if "swift_and_keystone" in wanted:
+            item.add_marker("keystone")
+        if SERVER_FIXTURES & wanted:
             item.add_marker("server")
             if item.get_closest_marker("xdist_group") is None:
                 item.add_marker(pytest.mark.xdist_group(item.path.stem))

@@ -5,8 +5,8 @@
 
     python tools/run_tests.py [units contract integration] [--core 2.19] [-- pytest options]
 
-Needs nothing but this interpreter: the venv is built when it is missing. Ends with pytest's own closing line and a table
-of what ran and how long it took. A failed test is not tried again.
+Needs nothing but this interpreter: the venv is built when it is missing. Ends with pytest's own closing line and a
+table of what ran and how long it took. A failed test is not tried again.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import os
 import pathlib
 import subprocess
 import sys
-import xml.etree.ElementTree as ElementTree
 from typing import NamedTuple
+from xml.etree import ElementTree
 
 from paths import REPORTS, environment
 from stage import collections_path, tree
@@ -79,23 +79,15 @@ def run(
         env = environment(interpreter) | {"ANSIBLE_COLLECTIONS_PATH": collections_path(collection)}
         env.setdefault("POLYSTORE_SERVER_PYTHON", str(interpreter))
         if env.get("POLYSTORE_AUTH") == "v3" or env.get("POLYSTORE_KEYSTONE") == "1":
-            env["POLYSTORE_SERVER_PYTHON"] = env["POLYSTORE_KEYSTONE_PYTHON"] = str(venv("keystone", core, python))
+            env["POLYSTORE_SERVER_PYTHON"] = str(venv("keystone", core, python))
+        else:
+            options = ["-m", "not keystone", *(options or [])]
         paths = [SUITES[suite] for suite in suites if (collection / SUITES[suite]).is_dir()]
         if not paths:
             sys.exit("There is nothing to run in %s" % ", ".join(suites))
         workers = min(2, os.cpu_count() or 1)
-        command = [
-            str(interpreter),
-            "-m",
-            "pytest",
-            "-q",
-            "-n",
-            str(workers),
-            "--dist=loadgroup",
-            "-p",
-            "no:cacheprovider",
-        ]
-        command += ["--junitxml=%s" % junit, *(options or []), *paths]
+        command = [str(interpreter), "-m", "pytest", "-q", "-p", "no:cacheprovider", "--junitxml=%s" % junit]
+        command += ["-n", str(workers), "--dist=loadgroup", *(options or []), *paths]
         code = subprocess.run(command, cwd=collection, env=env, check=False).returncode
     where = "ansible-core %s, Python %s" % (core, ".".join(map(str, version_of(python))))
     print("\n%-14s %7s %7s %8s %9s   %s" % ("suite", "tests", "failed", "skipped", "seconds", "where"))

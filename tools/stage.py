@@ -1,26 +1,31 @@
 # Copyright: (c) 2026, polystore.storage contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Copies the working tree to a place that Ansible accepts: .build/tree-N/ansible_collections/polystore/storage.
+"""Copies the working tree to where Ansible accepts it: <cache>/trees/<checkout>-N/ansible_collections/polystore/storage.
 
-    python tools/stage.py      stages once and prints the collection's directory
+    python tools/stage.py            stages once and prints the collection's directory
+    python tools/stage.py --clean    removes this checkout's trees
 
-ansible-test wants a real directory of that name (a link does not do). What is copied is what git tracks, and what is
-new and not ignored; without git, everything but hidden and built things. Two runs at once get two trees.
+ansible-test wants a real directory of that name (a link does not do), and one that no git repository ignores: so it
+lies outside the checkout. What is copied is what git tracks, and what is new and not ignored; without git, everything but
+hidden and built things. Two runs at once get two trees.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import pathlib
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 
-from paths import BUILD, ROOT
+from paths import CACHE, ROOT
 
+TREES = CACHE / "trees" / hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]
 INSIDE = pathlib.Path("ansible_collections") / "polystore" / "storage"
 BUILT = {"__pycache__", "output", "build"}
 HIDDEN_AND_WANTED = {".ci", ".gitignore", ".yamllint", ".ansible-lint", ".config"}
@@ -72,16 +77,17 @@ def stage(target: pathlib.Path) -> pathlib.Path:
 @contextlib.contextmanager
 def tree() -> Iterator[pathlib.Path]:
     """The staged collection's directory, ours alone until the block ends."""
-    BUILD.mkdir(exist_ok=True)
+    TREES.parent.mkdir(parents=True, exist_ok=True)
     for number in range(100):
-        with (BUILD / ("tree-%d.lock" % number)).open("w", encoding="ascii") as handle:
+        place = TREES.with_name("%s-%d" % (TREES.name, number))
+        with place.with_name(place.name + ".lock").open("w", encoding="ascii") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue
-            yield stage(BUILD / ("tree-%d" % number) / INSIDE)
+            yield stage(place / INSIDE)
             return
-    raise SystemExit("A hundred runs are using this checkout: %s" % BUILD)
+    raise SystemExit("A hundred runs are using this checkout: %s" % ROOT)
 
 
 def collections_path(collection: pathlib.Path) -> str:
@@ -89,6 +95,17 @@ def collections_path(collection: pathlib.Path) -> str:
     return str(collection.parents[2])
 
 
+def clean() -> None:
+    """Removes the trees of this checkout that nobody uses just now."""
+    for lock in TREES.parent.glob(TREES.name + "-*.lock"):
+        with lock.open("w", encoding="ascii") as handle, contextlib.suppress(BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+
+
 if __name__ == "__main__":
-    with tree() as staged:
-        print(staged)
+    if sys.argv[1:] == ["--clean"]:
+        clean()
+    else:
+        with tree() as staged:
+            print(staged)

@@ -1,0 +1,185 @@
+# Copyright: (c) 2026, polystore.storage contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that a change must pass, stage by stage: python tools/ci.py [--only lint,test] [--list].
+
+Each stage has its own time limit; one that fails does not stop the others. Ends with a table of what ran where and a
+plain line "N passed, M failed". Exits 1 when a stage failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import IO, NamedTuple
+
+import cores
+from paths import REPORTS, ROOT
+from run_tests import Count, counts
+from venvs import default_core
+
+
+class Stage(NamedTuple):
+    """One command with a limit. report: the JUnit file that it writes, if it does."""
+
+    name: str
+    command: list[str]
+    minutes: float
+    where: str
+    report: str = ""
+    variables: dict[str, str] = {}
+
+
+class Outcome(NamedTuple):
+    """What a stage came to."""
+
+    passed: int
+    failed: int
+    skipped: int
+    seconds: float
+    note: str = ""
+
+
+def script(name: str, *options: str) -> list[str]:
+    """A command that runs a tool with this interpreter."""
+    return [sys.executable, str(ROOT / "tools" / name), *options]
+
+
+def tests(core: str, report: str, suites: tuple[str, ...] = ()) -> list[str]:
+    """A command that runs test suites on a core."""
+    return script("run_tests.py", *suites, "--core", core, "--python", cores.runnable()[core], "--report", report)
+
+
+def stages() -> list[Stage]:
+    """All stages in the order in which they run."""
+    here = "%d.%d" % sys.version_info[:2]
+    default, runnable, ends = default_core(), cores.runnable(), cores.ends()
+    standard = "core %s" % default
+    found = [
+        Stage("lint", ["make", "lint"], 8, "Python " + here),
+        Stage("test", ["make", "test"], 12, "%s, tempauth" % standard, "tests"),
+        Stage(
+            "keystone",
+            script("run_tests.py", "--report", "keystone"),
+            12,
+            "%s, Keystone" % standard,
+            "keystone",
+            {"POLYSTORE_AUTH": "v3"},
+        ),
+    ]
+    for core in runnable:
+        name = "units-%s" % core
+        found.append(Stage(name, tests(core, name, ("units",)), 5, "core " + core, name))
+    for core in ends:
+        options = ["--core", core, "--python", runnable[core]]
+        found.append(Stage("sanity-%s" % core, script("sanity.py", *options), 8, "core " + core))
+    for core in ends:
+        name = "integration-%s" % core
+        found.append(Stage(name, tests(core, name, ("integration",)), 10, "core " + core, name))
+    found.append(Stage("quickstart", ["make", "quickstart"], 4, standard))
+    found.append(Stage("docs", ["make", "docs"], 4, standard))
+    return found
+
+
+def follow(stream: IO[bytes], said: list[str]) -> None:
+    """Passes a stage's output on as it comes, and keeps its last lines."""
+    for raw in stream:
+        line = raw.decode("utf-8", "replace")
+        sys.stdout.write(line)
+        sys.stdout.flush()
+        said.append(line)
+        del said[:-20]
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Ends what is left of a stage's process group: asked first, then killed."""
+    for number, seconds in ((signal.SIGTERM, 20.0), (signal.SIGKILL, 20.0)):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+            return
+
+
+def run(stage: Stage) -> Outcome:
+    """Runs a stage with its output as it comes; after its time it and all that it started is ended."""
+    report = REPORTS / ("%s.xml" % stage.report)
+    report.unlink(missing_ok=True)
+    started = time.monotonic()
+    env = os.environ | {"CI": "true", "PYTHON": sys.executable} | stage.variables
+    said: list[str] = []
+    note = ""
+    process = subprocess.Popen(
+        stage.command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+    )
+    reader = threading.Thread(target=follow, args=(process.stdout, said), daemon=True)
+    reader.start()
+    try:
+        process.wait(stage.minutes * 60)
+    except subprocess.TimeoutExpired:
+        note = "ended after its %g minutes" % stage.minutes
+    finally:
+        end(process)
+    reader.join(10)  # a process that escaped may hold the pipe; nothing more is waited for
+    code = process.returncode or int(bool(note))
+    seconds = time.monotonic() - started
+    total = sum(counts(report).values(), Count()) if stage.report else Count()
+    if match := re.search(r"^lint: (\d+) passed, (\d+) failed$", "".join(said), re.MULTILINE):
+        total = Count(int(match[1]) + int(match[2]), int(match[2]))
+    passed, failed = total.tests - total.failed - total.skipped, total.failed
+    if not total.tests:
+        passed = int(code == 0)
+    if code and not failed:
+        failed = 1
+        note = note or "exit code %d" % code
+    return Outcome(passed, failed, total.skipped, seconds, note)
+
+
+def table(results: list[tuple[Stage, Outcome]]) -> None:
+    """Prints what ran where."""
+    row = "%-18s %-7s %7s %7s %8s %8s   %s"
+    print("\n" + row % ("stage", "result", "passed", "failed", "skipped", "seconds", "where"))
+    for stage, outcome in results:
+        verdict = "FAILED" if outcome.failed else "ok"
+        where = "%s  (%s)" % (stage.where, outcome.note) if outcome.note else stage.where
+        figures = (outcome.passed, outcome.failed, outcome.skipped, "%.0f" % outcome.seconds)
+        print(row % (stage.name, verdict, *figures, where))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--only", help="names of stages, comma separated; units, sanity, integration name all of theirs"
+    )
+    parser.add_argument("--list", action="store_true", help="prints the names of the stages")
+    wanted = parser.parse_args()
+    every = stages()
+    if wanted.only:
+        names = wanted.only.split(",")
+        if unknown := [n for n in names if not any(n in (s.name, s.name.split("-")[0]) for s in every)]:
+            parser.error("unknown stage: %s" % ", ".join(unknown))
+        every = [stage for stage in every if stage.name in names or stage.name.split("-")[0] in names]
+    if wanted.list:
+        for stage in every:
+            print("%-18s %2g min  %s" % (stage.name, stage.minutes, stage.where))
+        return
+    results = []
+    for stage in every:
+        print("\n===== %s: %s" % (stage.name, " ".join(stage.command)), flush=True)
+        results.append((stage, run(stage)))
+    table(results)
+    passed, failed = sum(o.passed for _, o in results), sum(o.failed for _, o in results)
+    print("whole: %.1f min" % (sum(outcome.seconds for _, outcome in results) / 60))
+    print("%d passed, %d failed" % (passed, failed))
+    sys.exit(bool(failed))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+# Copyright: (c) 2026, polystore.storage contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs ansible-test sanity on the staged tree: python tools/sanity.py [--core 2.20] [--python PATH]. No ignores.
+
+ansible-test downloads a get-pip for the venvs of its own; a stand-in that uses ensurepip is put where it looks for it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+from paths import CACHE, environment
+from stage import collections_path, tree
+from venvs import default_core, locked, venv, version_of
+
+GET_PIP = """\
+import ensurepip
+import runpy
+import sys
+
+ensurepip.bootstrap()
+sys.argv[1:] = ["install", *(word for word in sys.argv[1:] if not word.startswith("pip=="))]
+if any(not word.startswith("-") for word in sys.argv[2:]):
+    runpy.run_module("pip", run_name="__main__", alter_sys=True)
+"""
+
+
+def stand_in(interpreter: pathlib.Path, home: pathlib.Path) -> None:
+    """Writes the get-pip stand-in under every name that this ansible-test may ask for."""
+    libraries = interpreter.parent.parent.glob("lib/python*/site-packages/ansible_test/_util/target/setup")
+    text = "".join((path / "requirements.py").read_text("utf-8") for path in libraries)
+    cache = home / ".ansible" / "test" / "cache"
+    cache.mkdir(parents=True, exist_ok=True)
+    for version in set(re.findall(r"\d+\.\d+(?:\.\d+)?", text)) | {"25.2", "24.2", "20.3.4"}:
+        (cache / ("get_pip_%s.py" % version.replace(".", "_"))).write_text(GET_PIP, "utf-8")
+
+
+def sanity(core: str | None = None, python: str = sys.executable, tests: list[str] | None = None) -> int:
+    """ansible-test's exit code. tests: names of single sanity tests; all when left out."""
+    core = core or default_core(python)
+    interpreter = venv("core", core, python)
+    major, minor = version_of(python)[:2]
+    home = CACHE / "ansible-test" / ("%s-py%d.%d" % (core, major, minor))
+    started = time.monotonic()
+    with tree() as collection, locked(home / "lock"):
+        ignores = list((collection / "tests" / "sanity").glob("ignore*.txt"))
+        if ignores:
+            sys.exit("Sanity tests are not ignored here: %s" % ", ".join(path.name for path in ignores))
+        stand_in(interpreter, home)
+        command = [str(interpreter.parent / "ansible-test"), "sanity", "--local", "--color", "no", "--lint"]
+        command += ["--python", "%d.%d" % (major, minor), *(word for test in tests or () for word in ("--test", test))]
+        env = environment(interpreter, home) | {"ANSIBLE_COLLECTIONS_PATH": collections_path(collection)}
+        code = subprocess.run(command, cwd=collection, env=env, check=False).returncode
+    verdict = "FAILED" if code else "ok"
+    print(
+        "sanity on ansible-core %s, Python %d.%d: %s, %.0f s"
+        % (core, major, minor, verdict, time.monotonic() - started)
+    )
+    return code
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--core")
+    parser.add_argument("--python", default=sys.executable)
+    parser.add_argument("--test", action="append")
+    wanted = parser.parse_args()
+    sys.exit(sanity(wanted.core, wanted.python, wanted.test))
+
+
+if __name__ == "__main__":
+    main()
