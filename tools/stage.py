@@ -1,14 +1,14 @@
 # Copyright: (c) 2026, polystore.storage contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Copies the working tree to where Ansible accepts it: <cache>/trees/<checkout>-N/ansible_collections/polystore/storage.
+"""Copies the working tree to where Ansible accepts it: <cache>/trees/<key>-N/ansible_collections/polystore/storage.
 
     python tools/stage.py            stages once and prints the collection's directory
     python tools/stage.py --clean    removes this checkout's trees
 
 ansible-test wants a real directory of that name (a link does not do), and one that no git repository ignores: so it
-lies outside the checkout. What is copied is what git tracks, and what is new and not ignored; without git, everything but
-hidden and built things. Two runs at once get two trees.
+lies outside the checkout. What is copied is what git tracks, and what is new and not ignored; without git, everything
+but hidden and built things. Two runs at once get two trees.
 """
 
 from __future__ import annotations
