@@ -1,0 +1,68 @@
+# Copyright: (c) 2026, polystore.storage contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""python -m polystore_sandbox start|stop|status|absent --dir DIR: prints what runs as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from polystore_sandbox import daemon, registry
+from polystore_sandbox.home import Home, SandboxError
+
+
+def _port(text: str) -> tuple[str, int]:
+    name, _, number = text.partition("=")
+    if not number.isdigit() or int(number) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not SERVICE=PORT")
+    return name, int(number)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(prog="polystore_sandbox", description=__doc__)
+    made.add_argument("command", choices=["start", "stop", "status", "absent", "serve"])
+    made.add_argument("--dir", required=True, help="the sandbox's directory; holds all its state")
+    made.add_argument("--services", default="", help="comma separated; there are: " + ", ".join(registry.names()))
+    made.add_argument("--address", default="127.0.0.1", help="where to listen (default %(default)s)")
+    made.add_argument("--port", action="append", default=[], type=_port, metavar="SERVICE=PORT", help="0: any free one")
+    made.add_argument("--owner", type=int, default=0, metavar="PID", help="end when this process has ended")
+    made.add_argument("--remove", action="store_true", help="with --owner: delete the directory then")
+    made.add_argument("--check", action="store_true", help="change nothing, tell what would change")
+    return made
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit code; an error is one message on stderr."""
+    given = parser().parse_args(arguments)
+    home = Home(given.dir)
+    wanted = [name.strip() for name in given.services.split(",") if name.strip()]
+    try:
+        for name in wanted:
+            registry.find(name)
+        result: dict[str, Any]
+        if given.command == "serve":
+            daemon.serve(home, wanted[0], given.owner, given.remove)
+            return 0
+        if given.command == "start":
+            result = daemon.start(
+                home, wanted or ["swift"], given.address, dict(given.port), given.owner, given.remove, given.check
+            )
+        elif given.command == "stop":
+            result = daemon.stop(home, wanted, given.check)
+        elif given.command == "absent":
+            result = daemon.absent(home, given.check)
+        else:
+            result = {"changed": False, "services": daemon.describe(home) if home.is_sandbox() else {}}
+    except SandboxError as exc:
+        print(exc, file=sys.stderr)
+        return 1
+    print(json.dumps(result, indent=1, sort_keys=True))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,241 @@
+# Copyright: (c) 2026, polystore.storage contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Real servers for tests: started at the first use in a process, ended with it, also when it is killed.
+
+The server runs with the interpreter named by POLYSTORE_SERVER_PYTHON, else with the one that runs the tests.
+"""
+
+from __future__ import annotations
+
+import atexit
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FILES = Path(__file__).parents[2] / "roles" / "sandbox" / "files"
+WRITES = ("PUT", "POST", "DELETE", "COPY")
+
+
+def server_python() -> str:
+    """The interpreter that servers run with."""
+    return os.environ.get("POLYSTORE_SERVER_PYTHON") or sys.executable
+
+
+def need(*packages: str) -> None:
+    """Skips the test when the servers' interpreter lacks a package; in CI that is a failure."""
+    code = "import importlib.util, sys; print(' '.join(n for n in sys.argv[1:] if not importlib.util.find_spec(n)))"
+    done = subprocess.run([server_python(), "-c", code, *packages], capture_output=True, text=True, check=False)
+    missing = done.stdout.strip() if done.returncode == 0 else done.stderr.strip() or "an interpreter that runs"
+    if not missing:
+        return
+    reason = (
+        f"{server_python()} lacks: {missing}. Set POLYSTORE_SERVER_PYTHON to a Python with these packages "
+        "(pip install swift; for Keystone also keystone keystonemiddleware waitress)"
+    )
+    if os.environ.get("CI", "").lower() in ("true", "1"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def sandbox(*arguments: str) -> dict[str, Any]:
+    """Runs `python -m polystore_sandbox` and returns what it printed; RuntimeError with its message when it fails."""
+    done = subprocess.run(
+        [server_python(), "-m", "polystore_sandbox", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(FILES)},
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr.strip() or done.stdout.strip())
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+class Server:
+    """One service of a sandbox, its request log and its faults."""
+
+    def __init__(self, home: Path, name: str, info: dict[str, Any]) -> None:
+        self.home, self.name, self.info = home, name, info
+        self.url: str = info["url"]
+        self.pid: int = info["pid"]
+        self.log = home / name / "access.jsonl"
+
+    # --- the log -------------------------------------------------------------------------------------------------
+
+    def mark(self) -> int:
+        """A point in the log, for `since`."""
+        return self.log.stat().st_size if self.log.exists() else 0
+
+    def requests(self, since: int = 0, method: str = "", path: str = "") -> list[dict[str, Any]]:
+        """The clients' requests: time, method, path (with query), status (None: no answer was sent), bytes_in,
+        bytes_out, client (address:port, so one a connection), fault. `method` is exact, `path` a part of it."""
+        with self.log.open("rb") as file:
+            file.seek(since)
+            found = [json.loads(line) for line in file.read().splitlines()]
+        return [entry for entry in found if (not method or entry["method"] == method) and path in entry["path"]]
+
+    def writes(self, since: int = 0, path: str = "") -> list[dict[str, Any]]:
+        """Those of `requests` that may change something: PUT, POST, DELETE, COPY, but not the asking for tokens."""
+        return [
+            entry
+            for entry in self.requests(since, path=path)
+            if entry["method"] in WRITES and not entry["path"].endswith("/auth/tokens")
+        ]
+
+    # --- faults --------------------------------------------------------------------------------------------------
+
+    def fault(self, action: str, **order: Any) -> None:
+        """Orders a fault: see polystore_sandbox.faults.Fault. `nth=3` is `skip=2`; `count=None` hits every request.
+
+        fault("status", method="PUT", path="/c/", nth=3, status=503, headers={"Retry-After": "1"})
+        """
+        if "nth" in order:
+            order["skip"] = order.pop("nth") - 1
+        self._control("POST", "/faults", {"action": action, **order})
+
+    def faults(self) -> list[dict[str, Any]]:
+        """The faults in force: action, path, seen, hit."""
+        result: list[dict[str, Any]] = self._control("GET", "/faults")
+        return result
+
+    def clear_faults(self) -> None:
+        """Takes all faults back and opens the port again."""
+        self._control("DELETE", "/faults")
+        if self.name == "swift":
+            self.listen(True)
+
+    def listen(self, on: bool) -> None:
+        """Closes the server's port (connections are refused) or opens it."""
+        self._control("POST", "/listen", {"on": on})
+
+    def _control(self, method: str, path: str, value: Any = None) -> Any:
+        control = json.loads((self.home / self.name / "control.json").read_text(encoding="utf-8"))
+        request = urllib.request.Request(
+            control["url"] + path,
+            data=None if value is None else json.dumps(value).encode(),
+            method=method,
+            headers={"X-Control-Token": control["token"]},
+        )
+        try:
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as exc:
+            raise ValueError(json.load(exc)["error"]) from exc
+
+
+class SwiftServer(Server):
+    """Swift, with the options by which the collection connects to it."""
+
+    _numbers = itertools.count(1)
+
+    def __init__(self, home: Path, services: dict[str, Any]) -> None:
+        super().__init__(home, "swift", services["swift"])
+        self.keystone = Server(home, "keystone", services["keystone"]) if "keystone" in services else None
+
+    def auth_v1(self, admin: bool = False) -> dict[str, Any]:
+        """Connection options; `admin` is the reseller's administrator."""
+        return {"auth_type": "v1", "auth": dict(self.info["admin_auth" if admin else "auth"])}
+
+    def auth_v3(self, admin: bool = False) -> dict[str, Any]:
+        """Connection options for Keystone: user demo in project demo, or the cloud's administrator."""
+        if self.keystone is None:
+            raise ValueError("this server has no Keystone: use the fixture swift_and_keystone")
+        info = self.keystone.info
+        return {"auth_type": info["auth_type"], "auth": dict(info["admin_auth" if admin else "auth"])}
+
+    def auth(self) -> dict[str, Any]:
+        """Connection options: Keystone's where there is one."""
+        return self.auth_v3() if self.keystone else self.auth_v1()
+
+    def environment(self) -> dict[str, str]:
+        """The same as variables: OS_* with Keystone, else ST_*."""
+        info = self.keystone.info if self.keystone else self.info
+        return dict(info["env"])
+
+    def new_container_name(self, prefix: str = "c") -> str:
+        """A name that nothing in this process has."""
+        return f"{prefix}-{os.getpid()}-{next(self._numbers)}"
+
+    def wait_for(self, condition: Any, seconds: float = 20.0) -> Any:
+        """Calls until the result is true and returns it; fails the test after `seconds`."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            result = condition()
+            if result:
+                return result
+            time.sleep(0.05)
+        pytest.fail(f"not true after {seconds} s: {condition}")
+
+
+_started: dict[tuple[int, str], SwiftServer] = {}
+
+
+def start_swift(services: str = "swift") -> SwiftServer:
+    """The process's own server with these services (comma separated)."""
+    key = (os.getpid(), services)
+    if key not in _started:
+        home = Path(tempfile.mkdtemp(prefix="polystore-test-", dir="/tmp"))
+        arguments = ["--dir", str(home), "--services", services, "--owner", str(os.getpid()), "--remove"]
+        _started[key] = SwiftServer(home, sandbox("start", *arguments)["services"])
+        atexit.register(_stop, os.getpid(), home)
+    return _started[key]
+
+
+def _stop(pid: int, home: Path) -> None:
+    if os.getpid() == pid:  # not in a fork
+        sandbox("absent", "--dir", str(home))
+
+
+@pytest.fixture(scope="session")
+def _swift() -> SwiftServer:
+    need("swift", "eventlet")
+    return start_swift()
+
+
+@pytest.fixture(scope="session")
+def _swift_and_keystone() -> SwiftServer:
+    need("swift", "eventlet", "keystone", "keystonemiddleware", "waitress")
+    return start_swift("swift,keystone")
+
+
+@pytest.fixture
+def swift_server(_swift: SwiftServer) -> Iterator[SwiftServer]:
+    """A real Swift with authentication v1. Faults end with the test; containers stay, so use new_container_name()."""
+    yield _swift
+    _swift.clear_faults()
+
+
+@pytest.fixture
+def swift_and_keystone(_swift_and_keystone: SwiftServer) -> Iterator[SwiftServer]:
+    """A real Swift with a real Keystone (and v1 beside it)."""
+    yield _swift_and_keystone
+    _swift_and_keystone.clear_faults()
+    if _swift_and_keystone.keystone:
+        _swift_and_keystone.keystone.clear_faults()
+
+
+__all__ = [
+    "Server",
+    "SwiftServer",
+    "_swift",
+    "_swift_and_keystone",
+    "need",
+    "sandbox",
+    "server_python",
+    "start_swift",
+    "swift_and_keystone",
+    "swift_server",
+]
