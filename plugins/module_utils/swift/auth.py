@@ -1,19 +1,31 @@
 # Copyright: (c) 2026, polystore.storage contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who is asking, and where: Swift credentials from task options, clouds.yaml, an RC file or the environment."""
+"""Who is asking, and where: Swift credentials from task options, clouds.yaml, an RC file or the environment.
+
+And what it means when the other side refuses: the errors of everything below and of HTTP.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import email.utils
 import hashlib
+import html
+import http.client
 import json
 import os
 import re
+import time
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
-from ansible_collections.polystore.storage.plugins.module_utils.core.errors import MissingLibrary, OptionError
+from ansible_collections.polystore.storage.plugins.module_utils.core.errors import (
+    MissingLibrary,
+    OptionError,
+    StorageError,
+)
 
 SECRETS = ("password", "application_credential_secret", "token")
 # Of each pair a lower source may not complete what a higher source began: Keystone would prefer the wrong one.
@@ -35,7 +47,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     "v1": ("username", "password"),
 }
 TYPE_NAMES = {"password": "v3password", "token": "v3token", "v1password": "v1", "v1.0": "v1", "1": "v1", "1.0": "v1"}
-TYPE_NAMES.update((method, method) for method in METHODS)
+WHO = USER + CREDENTIAL + ("password", "token")
 AUTH_KEYS = ("auth_url",) + USER + PROJECT + ("password",) + CREDENTIAL + ("token",)
 PLAIN_KEYS = ("auth_type", "region_name", "interface", "storage_url", "ca_cert", "client_cert", "client_key")
 # environment variables beside OS_<FIELD>
@@ -98,70 +110,53 @@ def resolve(options: Mapping[str, Any], environ: Mapping[str, str]) -> Credentia
     """
     sources = [_from_task(options)]
     cloud, rc_file = options.get("cloud"), options.get("rc_file")
+    asked: tuple[str, ...] = ()
     if cloud and rc_file:
         raise OptionError("cloud", "cannot be used together with rc_file", "Give one of them.")
-    asked: tuple[str, ...] = ()
     if rc_file:
         variables, asked = read_rc(str(rc_file), environ)
         sources.append(_from_variables(variables, sources[0].get("auth_type")))
     elif cloud or (environ.get("OS_CLOUD") and not _method(sources[0])):
         sources.append(_from_cloud(str(cloud or environ["OS_CLOUD"]), environ))
-    above = next((s["auth_type"] for s in sources if "auth_type" in s), None)
-    sources.append(_from_variables(environ, above))
-    fields = _merge(sources)
+    above = next((source["auth_type"] for source in sources if "auth_type" in source), None)
+    fields = _merge([*sources, _from_variables(environ, above)])
     _check(fields, asked)
     insecure = fields.pop("insecure", "") == "yes"
     validate = options.get("validate_certs")
-    try:
-        timeout = float(60 if options.get("timeout") is None else options["timeout"])
-        retries = int(4 if options.get("retries") is None else options["retries"])
-    except (TypeError, ValueError):
-        raise OptionError("timeout" if _odd(options.get("timeout")) else "retries", "is not a number") from None
-    if timeout <= 0 or retries < 0:
-        raise OptionError(
-            "timeout" if timeout <= 0 else "retries",
-            "must be greater than 0" if timeout <= 0 else "must not be negative",
-        )
     return Credentials(
-        validate_certs=not insecure if validate is None else bool(validate), timeout=timeout, retries=retries, **fields
+        validate_certs=not insecure if validate is None else bool(validate),
+        timeout=_number(options, "timeout", 60.0, 0.001),
+        retries=int(_number(options, "retries", 4, 0)),
+        **fields,
     )
 
 
-def _odd(value: Any) -> bool:
+def _number(options: Mapping[str, Any], name: str, default: float, least: float) -> float:
     try:
-        return value is not None and float(value) is None
+        value = default if options.get(name) is None else float(options[name])
     except (TypeError, ValueError):
-        return True
+        value = -1.0
+    if value < least:
+        raise OptionError(name, "must be a number that is %s" % ("not negative" if least == 0 else "greater than 0"))
+    return value
 
 
-def _text(value: Any) -> str:
-    return "" if value is None else str(value)
+def _clean(source: Mapping[str, Any]) -> Source:
+    """Drop what is empty; bring auth_type and interface into their one spelling."""
+    clean = {key: str(value) for key, value in source.items() if value not in (None, "")}
+    if "auth_type" in clean:
+        clean["auth_type"] = TYPE_NAMES.get(clean["auth_type"].lower(), clean["auth_type"].lower())
+    if clean.get("interface", "").endswith("URL"):
+        clean["interface"] = clean["interface"][:-3]
+    return clean
 
 
 def _from_task(options: Mapping[str, Any]) -> Source:
     auth = options.get("auth") or {}
-    if not isinstance(auth, Mapping):
-        raise OptionError("auth", "must be a dictionary", "Its keys are %s." % ", ".join(AUTH_KEYS))
-    unknown = sorted(set(map(str, auth)) - set(AUTH_KEYS))
+    unknown = sorted(set(map(str, auth)) - set(AUTH_KEYS)) if isinstance(auth, Mapping) else ["a dictionary to be seen"]
     if unknown:
         raise OptionError("auth", "has no key %s" % ", ".join(unknown), "Its keys are %s." % ", ".join(AUTH_KEYS))
-    source = {key: _text(auth.get(key)) for key in AUTH_KEYS}
-    source.update((key, _text(options.get(key))) for key in PLAIN_KEYS)
-    return _clean(source, "auth_type")
-
-
-def _clean(source: Source, origin: str) -> Source:
-    """Drop what is empty; bring auth_type, interface and the truth of `insecure` into their one spelling."""
-    source = {key: value for key, value in source.items() if value}
-    if "auth_type" in source:
-        try:
-            source["auth_type"] = TYPE_NAMES[source["auth_type"].lower()]
-        except KeyError:
-            wrong = "%s is not supported" % source["auth_type"]
-            raise OptionError(origin, wrong, "Use one of %s." % ", ".join(METHODS)) from None
-    if source.get("interface", "").endswith("URL"):
-        source["interface"] = source["interface"][:-3]
-    return source
+    return _clean({**auth, **{key: options.get(key) for key in PLAIN_KEYS}})
 
 
 def _from_variables(variables: Mapping[str, str], above: str | None) -> Source:
@@ -172,15 +167,13 @@ def _from_variables(variables: Mapping[str, str], above: str | None) -> Source:
         source[key] = next((variables[name] for name in names if variables.get(name)), "")
     if variables.get("OS_INSECURE", "").lower() in ("1", "true", "yes", "on"):
         source["insecure"] = "yes"
-    version = variables.get("OS_AUTH_VERSION") or variables.get("ST_AUTH_VERSION") or ""
-    if not source["auth_type"] and version in ("1", "1.0"):
+    if not source["auth_type"] and variables.get("OS_AUTH_VERSION") in ("1", "1.0"):
         source["auth_type"] = "v1"
     legacy = {key: variables[name] for key, name in ST_NAMES.items() if variables.get(name)}
-    placed = source["auth_url"] or source["storage_url"]
-    if legacy and (above == "v1" or not placed):
-        kept = {key: source[key] for key in ("ca_cert", "client_cert", "client_key", "insecure") if source.get(key)}
-        source = dict(legacy, auth_type="v1", **kept)
-    return _clean(source, "OS_AUTH_TYPE")
+    if legacy and (above == "v1" or not (source["auth_url"] or source["storage_url"])):
+        kept = {key: source.get(key) for key in ("ca_cert", "client_cert", "client_key", "insecure")}
+        return _clean({**kept, **legacy, "auth_type": "v1"})
+    return _clean(source)
 
 
 def _method(source: Source) -> str:
@@ -192,87 +185,76 @@ def _method(source: Source) -> str:
     if any(key in source for key in CREDENTIAL):
         return "v3applicationcredential"
     if any(key in source for key in ("username", "user_id", "password")):
-        return "v3password"
+        return "v1" if re.search(r"/v1(\.0)?/?$", source.get("auth_url", "")) else "v3password"
     return "v3token" if "token" in source else ""
 
 
 def _merge(sources: list[Source]) -> Source:
     """One set of fields: the first source that names somebody fixes the method, lower ones only complete it."""
-    first = next((index for index, source in enumerate(sources) if _method(source)), len(sources) - 1)
-    method = _method(sources[first]) or "v3password"
-    mine = METHODS[method] + ("auth_url", "region_name", "interface", "ca_cert", "client_cert", "client_key")
+    ranks = [_method(source) for source in sources]
+    first = next((index for index, rank in enumerate(ranks) if rank), 0)
+    method = ranks[first] or "v3password"
+    if method == "v3password" and not {"auth_type", "auth_url", "user_id", *PROJECT} & set(sources[first]):
+        # A user or a password alone says nothing of how: what it completes does.
+        method = next((rank for rank in ranks[first + 1 :] if rank in ("v1", "v3password")), method)
+    if method not in METHODS:
+        raise OptionError("auth_type", "%s is not supported" % method, "Use one of %s." % ", ".join(METHODS))
+    owner = next((index for index, source in enumerate(sources) if set(source) & set(METHODS[method]) & set(WHO)), 0)
     merged: Source = {}
     for index, source in enumerate(sources):
-        # v1 and v3password share fields, but never each other's values; an account's URL goes with who opened it.
-        foreign = "v1" in (method, _method(source)) and _method(source) not in ("", method)
-        named = any(key in source for key in METHODS[method])
-        before = set(merged)
-        for key, value in source.items():
-            if key in before or RIVAL.get(key) in before or key == "auth_type":
-                continue
-            if (
-                key == "insecure"
-                or (key in mine and not (foreign and key in METHODS[method] + ("auth_url",)))
-                or key == "storage_url"
-                and (index <= first or (named and not foreign and not before & set(METHODS[method])))
-            ):
-                merged[key] = value
+        allowed = {"region_name", "interface", "ca_cert", "client_cert", "client_key", "insecure"}
+        # v1 and v3password share fields but never each other's values; an account's URL goes with who opened it.
+        if index <= first or ranks[index] in ("", method) or "v1" not in (method, ranks[index]):
+            allowed |= {"auth_url", *METHODS[method]} | ({"storage_url"} if index <= owner else set())
+        taken = {RIVAL.get(key) for key in merged}.union(merged)
+        merged.update((key, value) for key, value in source.items() if key in allowed and key not in taken)
     merged["auth_type"] = method
     return merged
 
 
-def _missing(option: str, method: str, extra: str = "") -> OptionError:
-    name = option.split(".")[-1]
-    variable = OS_ALIASES.get(name, ("OS_" + name.upper(),))[0]
-    if method == "v1" and name in ST_NAMES:
-        variable = "%s (or %s)" % (ST_NAMES[name], variable)
-    return OptionError(
-        option, "is missing for auth_type %s" % method, extra or "Give it in the task, or as %s." % variable
-    )
-
-
 def _check(fields: Source, asked: tuple[str, ...]) -> None:
-    """Raise OptionError for what is missing; let the user's domain serve a project without one."""
+    """Raise OptionError for what is missing or malformed; let the user's domain serve a project without one."""
     method = fields["auth_type"]
     direct = method == "v3token" and "storage_url" in fields
-    if method == "v3token" and "token" not in fields:
-        raise _missing("auth.token", method)
-    if "auth_url" not in fields and not direct:
-        hint = "Give a connection in the task (auth, cloud, rc_file) or in the environment (OS_AUTH_URL, OS_CLOUD, ST_AUTH)."
-        raise _missing("auth.auth_url", method, hint)
-    for key in ("auth_url", "storage_url"):
-        if key in fields and not re.match(r"https?://[^/]", fields[key]):
-            raise OptionError("auth.auth_url" if key == "auth_url" else key, "must begin with http:// or https://")
-    if method != "v1" and re.search(r"/v2\.0/?$", fields.get("auth_url", "")):
-        raise OptionError(
-            "auth.auth_url", "names Keystone v2.0, which is not supported", "Use the address that ends in /v3."
-        )
+
+    def need(*keys: str) -> None:
+        if any(key in fields for key in keys):
+            return
+        name = OS_ALIASES.get(keys[0], ("OS_" + keys[0].upper(),))[0]
+        if method == "v1":
+            name = "%s or %s" % (ST_NAMES[keys[0]], name)
+        hint = "Give it in the task, or as %s." % name
+        if keys[0] == "auth_url":
+            hint = "Say where: auth, cloud or rc_file in the task, or OS_AUTH_URL, OS_CLOUD or ST_AUTH."
+        if keys[0] == "password" and "OS_PASSWORD" in asked:
+            hint = "The rc_file asks for it at a terminal: set OS_PASSWORD in the environment, or auth.password."
+        raise OptionError("auth." + keys[0], "is missing for auth_type %s" % method, hint)
+
+    if not direct:
+        need("auth_url")
+    if method == "v3token":
+        need("token")
     if method == "v3applicationcredential":
-        if "application_credential_secret" not in fields:
-            raise _missing("auth.application_credential_secret", method)
-        if "application_credential_id" not in fields and "application_credential_name" not in fields:
-            raise _missing("auth.application_credential_id", method)
-    if method in ("v3password", "v1") or (
-        method == "v3applicationcredential" and "application_credential_id" not in fields
-    ):
-        if "username" not in fields and "user_id" not in fields:
-            raise _missing("auth.username", method)
-        named = method != "v1" and "user_id" not in fields
-        if named and "user_domain_name" not in fields and "user_domain_id" not in fields:
-            raise _missing("auth.user_domain_name", method)
-    if method in ("v3password", "v1") and "password" not in fields:
-        ask = "The rc_file asks for it at a terminal: set OS_PASSWORD in the environment, or auth.password."
-        raise _missing("auth.password", method, ask if "OS_PASSWORD" in asked else "")
+        need("application_credential_id", "application_credential_name")
+        need("application_credential_secret")
+    if method in ("v3password", "v1") or (method != "v3token" and "application_credential_id" not in fields):
+        need("username", "user_id")
+        if method != "v1" and "user_id" not in fields:
+            need("user_domain_name", "user_domain_id")
+    if method in ("v3password", "v1"):
+        need("password")
     if method in ("v3password", "v3token") and not direct:
-        if "project_name" not in fields and "project_id" not in fields and "storage_url" not in fields:
-            raise _missing("auth.project_name", method)
+        if "storage_url" not in fields:
+            need("project_name", "project_id")
         if "project_name" in fields and "project_domain_name" not in fields and "project_domain_id" not in fields:
-            for key in ("user_domain_name", "user_domain_id"):
-                if key in fields:
-                    fields["project_domain" + key[11:]] = fields[key]
-                    break
-            else:
-                raise _missing("auth.project_domain_name", method)
+            served = {k.replace("user", "project"): v for k, v in fields.items() if k.startswith("user_domain_")}
+            fields.update(served)
+            need("project_domain_name", "project_domain_id")
+    for key, option in (("auth_url", "auth.auth_url"), ("storage_url", "storage_url")):
+        if key in fields and not re.match(r"https?://[^/\s]+[^\s]*$", fields[key]):
+            raise OptionError(option, "must be an address that begins with http:// or https://")
+    if method != "v1" and re.search(r"/v2\.0/?$", fields.get("auth_url", "")):
+        raise OptionError("auth.auth_url", "is Keystone v2.0, which is not supported", "Use the one that ends in /v3.")
     for key in ("ca_cert", "client_cert", "client_key"):
         if key in fields and not os.path.exists(fields[key]):
             raise OptionError(key, "%s does not exist" % fields[key])
@@ -286,36 +268,26 @@ def _from_cloud(name: str, environ: Mapping[str, str]) -> Source:
     used = []
     for kind, variable in (("clouds", "OS_CLIENT_CONFIG_FILE"), ("secure", "OS_CLIENT_SECURE_FILE")):
         own = [environ[variable]] if environ.get(variable) else []
-        paths = own + [os.path.join(place, kind + end) for place in places for end in (".yaml", ".yml", ".json")]
+        paths = own + [os.path.join(place, kind + end) for place in places for end in (".yaml", ".yml")]
         path = next((path for path in paths if os.path.isfile(path)), None)
         if path:
             used.append(path)
-            _deepen(merged, _yaml(path).get("clouds") or {})
+            _deepen(merged, _yaml(path).get("clouds"))
     if not used:
-        raise OptionError(
-            "cloud", "no clouds.yaml was found", "Looked in %s and OS_CLIENT_CONFIG_FILE." % ", ".join(places)
-        )
+        where = "Looked in %s, and for OS_CLIENT_CONFIG_FILE." % ", ".join(places)
+        raise OptionError("cloud", "no clouds.yaml was found", where)
     cloud = merged.get(name)
     if not isinstance(cloud, dict):
         known = ", ".join(sorted(map(str, merged))) or "none"
         raise OptionError("cloud", "%s is not in %s" % (name, used[0]), "Known there: %s." % known)
-    auth = cloud.get("auth") if isinstance(cloud.get("auth"), dict) else {}
-    auth = dict({k.replace("tenant_", "project_"): v for k, v in auth.items()}, **{k: v for k, v in auth.items() if v})
-    source = {key: _text(auth.get(key)) for key in AUTH_KEYS}
-    for key, theirs in (
-        ("ca_cert", "cacert"),
-        ("client_cert", "cert"),
-        ("client_key", "key"),
-        ("storage_url", "object_store_endpoint_override"),
-    ):
-        source[key] = _text(cloud.get(theirs))
-    source.update((key, _text(cloud.get(key))) for key in ("auth_type", "region_name", "interface"))
-    source["storage_url"] = source["storage_url"] or _text(auth.get("storage_url"))
-    for key in ("ca_cert", "client_cert", "client_key"):
-        source[key] = os.path.expanduser(source[key])
-    if str(cloud.get("verify", True)).lower() in ("false", "no", "0"):
-        source["insecure"] = "yes"
-    return _clean(source, "cloud")
+    given = cloud["auth"] if isinstance(cloud.get("auth"), dict) else {}
+    source = {key: given.get(key) or given.get(key.replace("project_", "tenant_")) for key in AUTH_KEYS}
+    for key, theirs in (("ca_cert", "cacert"), ("client_cert", "cert"), ("client_key", "key")):
+        source[key] = os.path.expanduser(str(cloud.get(theirs) or ""))
+    source.update((key, cloud.get(key)) for key in ("auth_type", "region_name", "interface"))
+    source["storage_url"] = cloud.get("object_store_endpoint_override") or given.get("storage_url")
+    source["insecure"] = "yes" if str(cloud.get("verify", True)).lower() in ("false", "no", "0") else ""
+    return _clean(source)
 
 
 def _yaml(path: str) -> dict[str, Any]:
@@ -410,3 +382,98 @@ def _expand(part: re.Match[str], found: Mapping[str, str], environ: Mapping[str,
         return part.group(1)
     name = part.group(2) or part.group(3) or ""
     return found.get(name) or environ.get(name) or part.group(4) or ""
+
+
+# --- what refusals mean
+
+TRANSIENT = (408, 429, 498, 500, 502, 503, 504)
+HINTS = {
+    # of an HTTP status
+    401: "Check the user, its domain, the password and the project; a token may have expired.",
+    403: "This user may not do that here: check its role in the project and the container's ACLs.",
+    409: "The container is not empty, or it exists with another storage policy.",
+    411: "Something between here and Swift dropped the Content-Length: check the proxy.",
+    413: "A quota or the server's largest object size would be exceeded.",
+    422: "The content did not arrive as it was sent (its checksum differs).",
+    498: "The server limits the rate of requests: lower parallel, or raise retries.",
+    503: "The server is overloaded or a storage node is away: try again later, or raise retries.",
+    507: "The server has no space left.",
+}
+HINTS[429] = HINTS[498]
+PLACE = "Check auth.auth_url and storage_url."
+BROKEN = (
+    # names in the chain of exceptions, what to say of the host, what to do, transient, fatal
+    ({"SSLEOFError", "SSLZeroReturnError"}, "The connection to %s broke", "", True, False),
+    (
+        {"SSLCertVerificationError"},
+        "TLS with %s failed, its certificate is not trusted",
+        "Name the authority's certificate in ca_cert (or say validate_certs: false).",
+        False,
+        True,
+    ),
+    ({"SSLError"}, "TLS with %s failed", "Is https right there? Check ca_cert, client_cert, client_key.", False, True),
+    ({"gaierror"}, "The name of %s cannot be resolved", PLACE, False, True),
+    ({"ConnectionRefusedError"}, "%s refuses connections", PLACE, True, True),
+    ({"Timeout", "TimeoutError", "timeout"}, "%s did not answer in time", "Is timeout too short?", True, False),
+    ({"InvalidHeader", "InvalidURL", "InvalidSchema"}, "The request to %s cannot be formed", "", False, True),
+    ({"BaseException"}, "The connection to %s broke", "", True, False),
+)
+
+
+def short(body: bytes) -> str:
+    """The words of a page in at most 300 characters."""
+    text = re.sub(r"(?is)<(style|script|title).*?</\1>|<[^>]*>", " ", body[:20000].decode("utf-8", "replace"))
+    return " ".join(html.unescape(text).split())[:300]
+
+
+def trouble(error: BaseException, url: str, timeout: float) -> StorageError:
+    """What went wrong below HTTP. The library's own text is not shown: it may quote headers."""
+    seen: list[Any] = [error]
+    for one in seen:  # grows while it is walked: a chain of wrapped exceptions
+        for inner in (*one.args, getattr(one, "reason", None), one.__cause__, one.__context__):
+            if isinstance(inner, BaseException) and inner not in seen:
+                seen.append(inner)
+    names = {base.__name__ for one in seen for base in type(one).__mro__}
+    among, message, hint, transient, fatal = next(row for row in BROKEN if names & row[0])
+    details = (getattr(one, "verify_message", "") or getattr(one, "strerror", "") for one in reversed(seen))
+    detail = next(filter(None, details), "") or type(error).__name__
+    if "timeout" in among:
+        detail = "timeout: %g s" % timeout
+    told = "%s (%s)" % (message % urlsplit(url).netloc, detail)
+    return StorageError(told, hint=hint, transient=transient, fatal=fatal)
+
+
+def refusal(
+    status: int, headers: Mapping[str, str], words: str, what: str, operation: str, option: str = "storage_url"
+) -> StorageError:
+    """The error for an HTTP status of 300 and more. what: method and place; option: the one that names the place."""
+    reason = http.client.responses.get(status, "")
+    hint, fatal = HINTS.get(status, ""), option != "storage_url"
+    message = "%s: HTTP %d %s" % (what, status, reason)
+    if status < 400 and "x-trans-id" not in headers and "x-openstack-request-id" not in headers:
+        hint = "A proxy in between does that: give the address behind it as %s." % option
+        message += ", redirected to " + headers.get("location", "nowhere").split("?")[0]
+        fatal = True
+    elif status == 404 and fatal:
+        hint = "Check %s (OS_AUTH_URL): nothing is there." % option
+    elif status == 404 and what.startswith("PUT ") and "/" in what:
+        hint = "The container %s does not exist: create it first." % what[4:].split("/")[0]
+    return StorageError(
+        message,
+        operation=operation,
+        code=status,
+        server_message=words or reason,
+        hint=hint,
+        transient=status in TRANSIENT,
+        retry_after=_after(headers.get("retry-after", "")),
+        fatal=fatal,
+    )
+
+
+def _after(value: str) -> float | None:
+    """Seconds of a Retry-After header, which may be a number or a date."""
+    try:
+        return float(value)
+    except ValueError:
+        when = email.utils.parsedate_tz(value)
+        return None if when is None else max(0.0, email.utils.mktime_tz(when) - time.time())
