@@ -8,31 +8,31 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import http.client
+import importlib
 import json
 import os
 import re
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Callable, NamedTuple, Optional, TypeVar
 from urllib.parse import quote, unquote, urlsplit
 
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import MissingLibrary, Retry, StorageError
-from ansible_collections.polystore.storage.plugins.module_utils.swift.auth import (
-    HINTS,
-    METHODS,
-    TRANSIENT,
-    Credentials,
-    refusal,
-    short,
-    trouble,
-)
+from ansible_collections.polystore.storage.plugins.module_utils.swift import auth
 
 T = TypeVar("T")
 PAGE = 10000  # rows of a listing page, and names of a bulk delete, where /info does not say otherwise
 BLOCK = 1 << 18
 WRITES = ("PUT", "POST", "DELETE", "COPY")
+SWIFT = ("python-swiftclient", "to talk to OpenStack Swift", "swiftclient.client")
+KEYSTONE = (
+    "keystoneauth1",
+    "to get a token",
+    *("keystoneauth1." + m for m in ("exceptions", "identity.v3", "session")),
+)
 Name = Optional[str]
 Count = Optional[int]
 Fields = Optional[Mapping[str, Any]]
@@ -67,38 +67,22 @@ class Counters:
                 setattr(self, name, getattr(self, name) + number)
 
 
-def preload(keystone: bool = True) -> None:
+def preload() -> None:
     """Import the client libraries now, once before forks. Raises MissingLibrary."""
-    _swiftclient()
-    if keystone:
-        _keystone()
+    _load(*SWIFT)
+    _load(*KEYSTONE)
 
 
-def _swiftclient() -> Any:
-    """The module swiftclient.client, imported without the slow keystoneclient that it would load and we never use."""
-    hidden = "keystoneclient" not in sys.modules and "swiftclient.client" not in sys.modules
-    if hidden:
-        sys.modules["keystoneclient"] = None  # type: ignore[assignment]
+def _load(package: str, what_for: str, *modules: str) -> list[Any]:
+    """These modules, with keystoneclient hidden: swiftclient would import it slowly, and we never use it."""
+    hidden = sys.modules.setdefault("keystoneclient", None) is None  # type: ignore[arg-type]
     try:
-        import swiftclient.client
+        return [importlib.import_module(module) for module in modules]
     except ImportError:
-        raise MissingLibrary("python-swiftclient", "to talk to OpenStack Swift") from None
+        raise MissingLibrary(package, what_for) from None
     finally:
         if hidden:
             sys.modules.pop("keystoneclient", None)
-    swiftclient.client.logger_settings["reveal_sensitive_prefix"] = 0
-    return swiftclient.client
-
-
-def _keystone() -> tuple[Any, Any, Any]:
-    """keystoneauth1's exceptions, its v3 plug-ins and Session."""
-    try:
-        from keystoneauth1 import exceptions
-        from keystoneauth1.identity import v3
-        from keystoneauth1.session import Session
-    except ImportError:
-        raise MissingLibrary("keystoneauth1", "to get a token from Keystone") from None
-    return exceptions, v3, Session
 
 
 def parse_bulk(body: bytes) -> Bulk:
@@ -113,10 +97,10 @@ def parse_bulk(body: bytes) -> Bulk:
         bulk = Bulk(int(told.get("Number Deleted", 0)), int(told.get("Number Not Found", 0)), errors)
         code = int(status[:3])
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise StorageError("Bulk delete: the answer is no JSON", server_message=short(body)) from None
+        raise StorageError("Bulk delete: the answer is no JSON", server_message=auth.short(body)) from None
     if code >= 400 and not errors and not (code == 404 and bulk.missing):
-        words = short(str(told.get("Response Body", "")).encode()) or status
-        error = refusal(code, {}, words, "Bulk delete", "")
+        words = auth.short(str(told.get("Response Body", "")).encode()) or status
+        error = auth.refusal(code, {}, words, "Bulk delete", "")
         error.fatal = False
         raise error
     return bulk
@@ -177,31 +161,31 @@ class _Body:
             self.source.close()
 
 
+def _denied(message: str, hint: str, **more: Any) -> StorageError:
+    return StorageError(message, operation="authenticate", hint=hint, fatal=True, **more)
+
+
 class SwiftClient:
     """One Swift account. Thread-safe; a fork gets its own connections. parallel: most idle connections kept."""
 
-    def __init__(self, credentials: Credentials, parallel: int = 8) -> None:
+    def __init__(self, credentials: auth.Credentials, parallel: int = 8) -> None:
         self.credentials, self.parallel = credentials, parallel
         self.counters = Counters()
-        self._http = _swiftclient()
+        (self._http,) = _load(*SWIFT)
         self._low = (OSError, http.client.HTTPException, ValueError, self._http.urllib_http_error)
         self._token, self._expires, self._url = "", 0.0, ""
         self._info: dict[str, Any] | None = None
         self._retry = Retry(credentials.retries)
-        self._fresh()
-        if not credentials.validate_certs:
-            import urllib3
-
-            urllib3.disable_warnings()  # the user has said so
-
-    def _fresh(self) -> None:
-        self._pid = os.getpid()
-        self._idle: list[Any] = []
-        self._lock, self._login = threading.Lock(), threading.Lock()
+        self._pid = 0
+        self._own()
+        if not credentials.validate_certs:  # the user has said so: no warning for each request
+            warnings.filterwarnings("ignore", "Unverified HTTPS request")
 
     def _own(self) -> None:
         if self._pid != os.getpid():  # after a fork: the sockets stay the parent's; dropping our copies is silent
-            self._fresh()
+            self._pid = os.getpid()
+            self._idle: list[Any] = []
+            self._lock, self._login = threading.Lock(), threading.Lock()
 
     def close(self) -> None:
         """Close the idle connections; the client can still be used."""
@@ -225,15 +209,12 @@ class SwiftClient:
                 if c.auth_type == "v3token" and c.storage_url:
                     if used:
                         hint = "auth.token (OS_TOKEN) has expired or belongs elsewhere: get a new one."
-                        raise self._denied("%s does not accept the token" % c.storage_url, hint, code=401)
+                        raise _denied("%s does not accept the token" % c.storage_url, hint, code=401)
                     token, url, expires = c.token, "", 0.0
                 else:
                     token, url, expires = self._v1() if c.auth_type == "v1" else self._v3()
                 self._token, self._url, self._expires = token, (c.storage_url or url).rstrip("/"), expires
             return self._token, self._url
-
-    def _denied(self, message: str, hint: str, **more: Any) -> StorageError:
-        return StorageError(message, operation="authenticate", hint=hint, fatal=True, **more)
 
     def _v1(self) -> tuple[str, str, float]:
         c = self.credentials
@@ -249,18 +230,18 @@ class SwiftClient:
         url, token = answer.headers.get("x-storage-url", ""), answer.headers.get("x-auth-token", "")
         if not token or not (url or c.storage_url):
             hint = "Is auth.auth_url the address of an auth v1 service?"
-            raise self._denied("%s gives no token" % c.auth_url, hint, server_message=short(answer.body))
+            raise _denied("%s gives no token" % c.auth_url, hint, server_message=auth.short(answer.body))
         lifetime = answer.headers.get("x-auth-token-expires", "")
         return token, url, time.time() + int(lifetime) - 30 if lifetime.isdigit() and int(lifetime) > 60 else 0.0
 
     def _v3(self) -> tuple[str, str, float]:
         c = self.credentials
-        errors, v3, session_class = _keystone()
+        errors, v3, sessions = _load(*KEYSTONE)
         plugins = {"v3password": v3.Password, "v3token": v3.Token, "v3applicationcredential": v3.ApplicationCredential}
-        fields = {key: getattr(c, key) for key in METHODS[c.auth_type] if getattr(c, key)}
+        fields = {key: getattr(c, key) for key in auth.METHODS[c.auth_type] if getattr(c, key)}
         cert = (c.client_cert, c.client_key) if c.client_key else c.client_cert or None
         verify = (c.ca_cert or True) if c.validate_certs else False
-        session = session_class(verify=verify, cert=cert, timeout=c.timeout, redirect=False)
+        session = sessions.Session(verify=verify, cert=cert, timeout=c.timeout, redirect=False)
         self.counters.add(requests=1)
         try:
             # asks for a token straight away: no discovery
@@ -272,13 +253,13 @@ class SwiftClient:
         except errors.CatalogException:
             where = c.interface + (" in region " + c.region_name if c.region_name else "")
             hint = "Check region_name, interface and the project, or give storage_url."
-            raise self._denied("Keystone's catalog has no object-store (%s)" % where, hint) from None
+            raise _denied("Keystone's catalog has no object-store (%s)" % where, hint) from None
         except errors.ConnectionError as error:
-            raise trouble(error, c.auth_url, c.timeout) from None
+            raise auth.trouble(error, c.auth_url, c.timeout) from None
         except errors.ClientException as error:
             response = getattr(error, "response", None)
             if response is None:
-                raise self._denied("%s gives no token (%s)" % (c.auth_url, type(error).__name__), HINTS[401]) from None
+                raise _denied("%s gives no token (%s)" % (c.auth_url, type(error).__name__), auth.HINTS[401]) from None
             answer = Answer(response.status_code, _decoded(response), response.content)
             raise self._refusal(answer, "POST " + c.auth_url, "authenticate", "auth.auth_url") from None
         finally:
@@ -316,7 +297,7 @@ class SwiftClient:
         try:
             return connection.request(method, path, data=data, headers=clean)
         except self._low as error:
-            raise trouble(error, connection.url, self.credentials.timeout) from None
+            raise auth.trouble(error, connection.url, self.credentials.timeout) from None
 
     def _chunks(self, response: Any, method: str) -> Iterator[bytes]:
         """The raw body, never decoded; complete or a transient StorageError."""
@@ -331,7 +312,7 @@ class SwiftClient:
                 left -= len(block)
                 yield block
         except self._low as error:
-            raise trouble(error, response.url, self.credentials.timeout) from None
+            raise auth.trouble(error, response.url, self.credentials.timeout) from None
         finally:
             response.close()
         if left > 0:
@@ -342,10 +323,10 @@ class SwiftClient:
         return Answer(response.status_code, _decoded(response), b"".join(self._chunks(response, method)))
 
     def _refusal(self, answer: Answer, what: str, operation: str, option: str = "storage_url") -> StorageError:
-        words, c = short(answer.body), self.credentials
+        words, c = auth.short(answer.body), self.credentials
         for secret in (self._token, c.token, c.password, c.application_credential_secret):
             words = words.replace(secret, "***") if len(secret) > 3 else words
-        return refusal(answer.status, answer.headers, words, what, operation, option)
+        return auth.refusal(answer.status, answer.headers, words, what, operation, option)
 
     def _call(
         self, use: Callable[[Any], T], method: str, place: tuple[Any, ...], headers: Fields, body: Any, operation: str
@@ -448,7 +429,7 @@ class SwiftClient:
             answer = self._whole(response, "PUT")
             if check and answer.headers.get("etag", "").strip('"') != bodies[0].md5.hexdigest():
                 message = "PUT %s: the server stored other bytes than were sent" % _what(container, name)
-                raise StorageError(message, code=422, hint=HINTS[422], transient=True)
+                raise StorageError(message, code=422, hint=auth.HINTS[422], transient=True)
             return answer
 
         return self._call(use, "PUT", (container, name, query, None), headers, body, operation)
@@ -462,7 +443,7 @@ class SwiftClient:
             kind = answer.headers.get("content-type", "something unknown")
             raise StorageError(
                 "%s: the answer is %s where JSON is due" % (what, kind),
-                server_message=short(answer.body),
+                server_message=auth.short(answer.body),
                 hint="Is storage_url Swift's own address?",
                 fatal=True,
             )
@@ -482,7 +463,7 @@ class SwiftClient:
                     self._give_back(connection)
                 if answer.status < 300:
                     return dict(self._json(answer, "GET /info", dict))
-                if answer.status < 400 or answer.status in TRANSIENT:
+                if answer.status < 400 or answer.status in auth.TRANSIENT:
                     raise self._refusal(answer, "GET " + path, "read capabilities")
                 return {}
 
