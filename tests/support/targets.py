@@ -1,0 +1,187 @@
+# Copyright: (c) 2026, polystore.storage contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs an integration target, or any playbook, with ansible-playbook; records every task; compares two recordings."""
+
+from __future__ import annotations
+
+import dataclasses as dc
+import json
+import os
+import pathlib
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+COLLECTION = pathlib.Path(__file__).resolve().parents[2]
+INTEGRATION = COLLECTION / "tests" / "integration"
+TARGETS = INTEGRATION / "targets"
+FOREIGN = ("ANSIBLE_", "OS_", "ST_")
+SWITCH = "polystore_fast_path"
+
+# What may differ between two runs of one playbook, and why. Nothing else may.
+DIFFERS = {
+    "invocation": "only an ordinary module tells its arguments",
+    "requests": "the fast path keeps its token from task to task",
+    "bytes_received": "as requests",
+    "last_modified": "when it was written",
+    "created_at": "as last_modified",
+    "delta": "how long a command ran",
+    "start": "when a command ran",
+    "end": "as start",
+    "pid": "who ran",
+    "exception": "where our code was when it failed",
+    "account": "its totals lag behind what is in it",
+    "containers": "as account, and other tests have theirs there",
+    "attempts": "how often a condition was asked for",
+}
+
+
+@dc.dataclass
+class Row:
+    """What one task came to on one host."""
+
+    task: str
+    action: str
+    host: str
+    outcome: str
+    result: dict[str, Any]
+    seconds: float
+
+    @property
+    def short(self) -> str:
+        """The last component of the action's name."""
+        return self.action.rsplit(".", 1)[-1]
+
+    @property
+    def by_module(self) -> bool:
+        """Whether an ordinary module made this result: it tells its arguments, the fast path has no process to."""
+        rows = [self.result, *[r for r in self.result.get("results") or [] if isinstance(r, dict)]]
+        return any("invocation" in row for row in rows)
+
+
+@dc.dataclass
+class Ran:
+    """A finished ansible-playbook."""
+
+    code: int
+    output: str
+    rows: list[Row]
+
+    def named(self, task: str) -> list[Row]:
+        """The rows of the task with this name (the last part of it, without a role's)."""
+        return [row for row in self.rows if row.task.rsplit(" : ", 1)[-1] == task]
+
+    def recap(self, word: str) -> int:
+        """A number of the closing recap, over all hosts: recap("changed")."""
+        tail = self.output.rsplit("PLAY RECAP", 1)[-1]
+        parts = [part.partition("=") for line in tail.splitlines() for part in line.split()]
+        return sum(int(value) for name, _, value in parts if name == word and value.isdigit())
+
+
+def environment(scratch: pathlib.Path, extra: Mapping[str, str]) -> dict[str, str]:
+    """A clean environment for Ansible with the collection on its path; extra: the connection's variables."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN)}
+    plugins = INTEGRATION / "plugins"
+    env.update(
+        ANSIBLE_COLLECTIONS_PATH=str(COLLECTION.parents[2]),
+        ANSIBLE_ROLES_PATH=str(TARGETS),
+        ANSIBLE_CALLBACK_PLUGINS=str(plugins / "callback"),
+        ANSIBLE_CALLBACKS_ENABLED="recorder",
+        ANSIBLE_BECOME_PLUGINS=str(plugins / "become"),
+        ANSIBLE_HOME=str(scratch / "home"),
+        ANSIBLE_LOCAL_TEMP=str(scratch / "tmp"),
+        ANSIBLE_REMOTE_TEMP=str(scratch / "tmp"),
+        ANSIBLE_CONFIG=os.devnull,
+        ANSIBLE_PIPELINING="true",
+        ANSIBLE_DEPRECATION_WARNINGS="false",
+        ANSIBLE_LOCALHOST_WARNING="false",
+        ANSIBLE_NOCOLOR="true",
+        ANSIBLE_RETRY_FILES_ENABLED="false",
+        LC_ALL="C.UTF-8",
+        **extra,
+    )
+    return env
+
+
+def run_playbook(
+    playbook: str | pathlib.Path,
+    scratch: pathlib.Path,
+    *options: str,
+    variables: Mapping[str, Any] | None = None,
+    env: Mapping[str, str] | None = None,
+    inventory: Iterable[str] = (),
+    seconds: float = 300,
+) -> Ran:
+    """Runs a playbook (a file or an FQCN) and records it.
+
+    scratch: a directory of this run; env: the connection; inventory: lines of an INI inventory besides testhost.
+    """
+    scratch.mkdir(parents=True, exist_ok=True)
+    record, hosts = scratch / "record.jsonl", scratch / "inventory"
+    record.write_text("", "utf-8")
+    target = os.environ.get("POLYSTORE_TARGET_PYTHON") or sys.executable
+    line = "testhost ansible_connection=local ansible_python_interpreter=%s" % target
+    local = line.replace("testhost", "localhost")
+    hosts.write_text("\n".join([line, *([local] if not inventory else inventory), ""]), "utf-8")
+    command = [sys.executable, "-m", "ansible", "playbook", "-i", str(hosts), "-e", json.dumps(variables or {})]
+    done = subprocess.run(
+        [*command, *options, str(playbook)],
+        env={**environment(scratch, env or {}), "POLYSTORE_RECORD": str(record)},
+        cwd=scratch,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+    rows = [Row(**json.loads(row)) for row in record.read_text("utf-8").splitlines()]
+    return Ran(done.returncode, done.stdout, rows)
+
+
+def run_target(name: str, fast: bool, scratch: pathlib.Path, env: Mapping[str, str], prefix: str, **more: Any) -> Ran:
+    """Runs one integration target as ansible-test does: as a role on testhost. Both ways may use one prefix in turn."""
+    playbook = scratch / "target.yml"
+    scratch.mkdir(parents=True, exist_ok=True)
+    play = [{"name": name, "hosts": "testhost", "gather_facts": False, "roles": [name]}]
+    playbook.write_text(json.dumps(play), "utf-8")
+    variables = {"polystore_prefix": prefix, "polystore_scratch": str(scratch / "files"), **more}
+    if not fast:
+        variables[SWITCH] = False
+    return run_playbook(playbook, scratch, variables=variables, env=env)
+
+
+def plain(value: Any) -> Any:
+    """A result without what may differ."""
+    if isinstance(value, dict):
+        return {k: plain(v) for k, v in value.items() if k not in DIFFERS and not k.startswith("_ansible")}
+    return [plain(v) for v in value] if isinstance(value, list) else value
+
+
+def _paths(one: Any, other: Any, at: str = "") -> Iterable[str]:
+    """Where two plain values differ, as lines to read."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        for name in sorted(set(one) | set(other)):
+            if name not in one or name not in other:
+                yield "%s.%s: only %s" % (at, name, "by the module" if name in other else "on the fast path")
+            else:
+                yield from _paths(one[name], other[name], "%s.%s" % (at, name))
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        for number, (left, right) in enumerate(zip(one, other, strict=True)):
+            yield from _paths(left, right, "%s[%d]" % (at, number))
+    elif one != other:
+        yield "%s: %r on the fast path, %r by the module" % (at, one, other)
+
+
+def differences(fast: Ran, module: Ran) -> list[str]:
+    """What the two ways told differently, as lines to read; empty when nothing."""
+    if [r.task for r in fast.rows] != [r.task for r in module.rows]:
+        return ["other tasks ran: %s / %s" % ([r.task for r in fast.rows], [r.task for r in module.rows])]
+    found = []
+    for one, other in zip(fast.rows, module.rows, strict=True):
+        left = {"outcome": one.outcome, **plain(one.result)}
+        right = {"outcome": other.outcome, **plain(other.result)}
+        found += ["%s: %s" % (one.task, line) for line in _paths(left, right)]
+    return found
