@@ -11,7 +11,7 @@ import os
 import pathlib
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 COLLECTION = pathlib.Path(__file__).resolve().parents[2]
@@ -111,7 +111,7 @@ def run_playbook(
     *options: str,
     variables: Mapping[str, Any] | None = None,
     env: Mapping[str, str] | None = None,
-    inventory: Iterable[str] = (),
+    inventory: Sequence[str] = (),
     seconds: float = 300,
 ) -> Ran:
     """Runs a playbook (a file or an FQCN) and records it.
@@ -124,7 +124,7 @@ def run_playbook(
     target = os.environ.get("POLYSTORE_TARGET_PYTHON") or sys.executable
     line = "testhost ansible_connection=local ansible_python_interpreter=%s" % target
     local = line.replace("testhost", "localhost")
-    hosts.write_text("\n".join([line, *([local] if not inventory else inventory), ""]), "utf-8")
+    hosts.write_text("\n".join([line, *(inventory or [local]), ""]), "utf-8")
     command = [sys.executable, "-m", "ansible", "playbook", "-i", str(hosts), "-e", json.dumps(variables or {})]
     done = subprocess.run(
         [*command, *options, str(playbook)],
