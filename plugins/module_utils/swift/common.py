@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError
-from ansible_collections.polystore.storage.plugins.module_utils.core.values import plain_text
+from ansible_collections.polystore.storage.plugins.module_utils.core.values import KEEP, plain_text
 from ansible_collections.polystore.storage.plugins.module_utils.swift import auth, client
 
 AUTH_SECRETS = ("password", "application_credential_secret", "token")
@@ -146,3 +146,23 @@ def acl(value: Any) -> str:
         if part and part not in (".r:", ".r:-"):
             found.append(part)
     return ",".join(found)
+
+
+def temp_url_keys(value: Any) -> list[str | None]:
+    """One or two keys of temporary URLs; null leaves a key alone, "" clears it. Raises ValueError."""
+    if len(value) > 2 or any(isinstance(part, (dict, list)) for part in value):
+        raise ValueError("not one or two texts")
+    return [None if part is None else plain_text(str(part)) for part in value]
+
+
+def merged_keys(present: Mapping[str, Any] | None, want: Any) -> Any:
+    """Both keys as they should be in the end; KEEP when nothing was said."""
+    have = (present or {}).get("temp_url_keys") or ["", ""]
+    if want is KEEP:
+        return KEEP
+    return [have[n] if n >= len(want) or want[n] is None else want[n] for n in (0, 1)]
+
+
+def same_keys(have: Any, want: Any) -> bool:
+    """Whether two lists of keys are the same; none is as good as two empty ones."""
+    return bool((have or ["", ""]) == want)
