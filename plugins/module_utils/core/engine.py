@@ -132,8 +132,8 @@ class Engine:
             try:
                 planned[index] = self.resource.plan(item, present.get(item.key))
             except StorageError as error:
-                if not isinstance(error, OptionError):
-                    error.message = "%s %s: %s" % (self.resource.noun, item.label(), error.message)
+                error.item = item.label()
+                error.message = "%s %s: %s" % (self.resource.noun, error.item, error.message)
                 raise
 
         if self.resource.hashing and len(pieces) > 1:

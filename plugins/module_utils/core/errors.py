@@ -24,7 +24,10 @@ class StorageError(Exception):
     transient: asking again later may help (the retry loop and nothing else reads it).
     retry_after: seconds the server asked to wait, when it did.
     fatal: no other item can succeed either (wrong password, refused connection): the run stops handing out work.
+    item: which item it was, where that is known before the engine knows it.
     """
+
+    item = ""
 
     def __init__(
         self,

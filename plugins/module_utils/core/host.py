@@ -175,7 +175,7 @@ def execute(
             "failed": True,
             "changed": False,
             "msg": error.told(),
-            "failures": [failure_entry("", error.operation, error)],
+            "failures": [failure_entry(error.item, error.operation, error)],
         }
     except Exception as error:  # a fault of ours: said in one sentence, with the trace where -vvv shows it
         told = "%s: %s" % (type(error).__name__, error)

@@ -65,18 +65,18 @@ def _field(**options: Any) -> Any:
     return dc.field(default=opt.default, metadata={"opt": opt})
 
 
-def key(type: str = "str", **options: Any) -> Any:  # noqa: A002
+def key(type: str = "str", **options: Any) -> Any:
     """A part of the item's identity; required unless a default is given."""
     options.setdefault("required", "default" not in options)
     return _field(role="key", type=type, **options)
 
 
-def wanted(type: str = "str", **options: Any) -> Any:  # noqa: A002
+def wanted(type: str = "str", **options: Any) -> Any:
     """Something the item should have: compared when it was given, left alone when it was not."""
     return _field(role="wanted", type=type, **options)
 
 
-def directive(type: str = "str", **options: Any) -> Any:  # noqa: A002
+def directive(type: str = "str", **options: Any) -> Any:
     """How to go about it: never compared, never part of a state."""
     return _field(role="directive", type=type, **options)
 
@@ -344,7 +344,8 @@ def shown(item: Any, state: State | None) -> State | None:
         if name.startswith("_"):
             continue
         if opt and (opt.secret or opt.binary) and value not in (None, ""):
-            value = [fingerprint(v) for v in value] if isinstance(value, (list, tuple)) else fingerprint(value)
+            several = isinstance(value, (list, tuple))
+            value = [fingerprint(v) if v else v for v in value] if several else fingerprint(value)
         elif isinstance(value, bytes):
             value = fingerprint(value)
         out[name] = value
