@@ -209,6 +209,7 @@ class Containers(Resource):
                 found[item.key] = state
             except StorageError as error:
                 if error.code != 404:
+                    error.item = item.name
                     raise
 
         self.run.workers.each(one, items)
