@@ -20,8 +20,9 @@ options:
     type: path
   mode:
     description:
-      - Permissions of the files, as an octal string such as V("0644"). Left alone when not set.
-    type: str
+      - Permissions of the files, as an octal string such as V("0644").
+      - Left alone when not set; a new file gets V(0666) less the umask.
+    type: raw
   owner:
     description:
       - Owner of the files, by name or number. Left alone when not set.
@@ -41,7 +42,8 @@ options:
     type: raw
   allow_empty:
     description:
-      - Whether O(prune) may remove everything because nothing is on the server.
+      - Whether O(prune) may remove everything because nothing is on the server, and whether nothing below a prefix is
+        fine at all.
     type: bool
     default: false
 """
