@@ -57,6 +57,7 @@ NEEDS = {
     "sync_to": "container_sync",
     "temp_url_keys": "tempurl",
 }
+FACTS = ("object_count", "bytes_used")  # told, never compared
 TRUE, FALSE = ("true", "yes", "on", "1", "t", "y"), ("false", "no", "off", "0", "f", "n", "")
 
 
@@ -244,16 +245,18 @@ class Containers(Resource):
         }
 
     def plan(self, item: Container, present: State | None) -> Change | None:
+        known = None if present is None else {k: v for k, v in present.items() if k not in FACTS}
         if item.state == "absent":
             self._may_go(item, present)
-            return compare(item, present)
+            return compare(item, known)
         item = dc.replace(
             item,
             storage_policy=self._policy(item.storage_policy, (present or {}).get("storage_policy", "")),
             temp_url_keys=common.merged_keys(present, item.temp_url_keys),
         )
-        change = compare(item, present)
+        change = compare(item, known)
         if change is not None:
+            change.detail = {k: (present or {}).get(k, 0) for k in FACTS}
             self._supported(change)
         return change
 
@@ -321,10 +324,9 @@ class Containers(Resource):
                 new = change.action == "created"
                 operation = "%s container" % ("create" if new else "update")
                 self.client.request("PUT" if new else "POST", name, headers=headers, operation=operation)
-                if new:
-                    state = {**state_of({}), **(change.after or {})}
-                    if not state["storage_policy"]:
-                        del state["storage_policy"]
+                state = {**(state_of({}) if new else {}), **(change.after or {}), **change.detail}
+                if not state["storage_policy"]:
+                    del state["storage_policy"]  # the server has chosen one
             made.append(Made(change, state))
         return made
 
