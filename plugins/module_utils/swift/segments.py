@@ -1,17 +1,22 @@
 # Copyright: (c) 2026, polystore.storage contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Segments of large objects: what a manifest refers to, which segments are in use, removal of those that are not."""
+"""The content of objects: sending it, in segments where it is large; which segments are in use, which are not."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import re
 import threading
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-from ansible_collections.polystore.storage.plugins.module_utils.core.errors import StorageError
+from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError, StorageError
+from ansible_collections.polystore.storage.plugins.module_utils.core.files import Source
+from ansible_collections.polystore.storage.plugins.module_utils.core.values import human, new_md5
 
 EMPTY = "d41d8cd98f00b204e9800998ecf8427e"  # the md5 of nothing
 Name = tuple[str, str]  # container, object
@@ -86,7 +91,7 @@ def segments_of(client: Any, workers: Any, container: str, rows: Iterable[Mappin
     def one(row: Mapping[str, Any]) -> None:
         names, prefix = _refers(client, container, row)
         if not row.get("symlink_path"):
-            found.update(n for n in names if len(n) == 2)  # type: ignore[misc]
+            found.update(n for n in names if len(n) == 2)
         if prefix and (
             prefix[0].endswith(("_segments", "+segments")) or (prefix[1] + "/").startswith(row["name"] + "/")
         ):
@@ -133,7 +138,7 @@ def in_use(client: Any, workers: Any, candidates: set[Name], skip: frozenset[str
 
 
 def sweep(client: Any, workers: Any, candidates: set[Name], skip: frozenset[str] = frozenset()) -> set[Name]:
-    """Delete the candidates that nothing uses; the names that were deleted. Raises StorageError for the first refusal."""
+    """Delete the candidates that nothing uses; the names that went. Raises StorageError for the first refusal."""
     unused = candidates - in_use(client, workers, candidates, skip)
     for _name, error in bulk_delete(client, sorted(unused)).items():
         raise error
@@ -151,3 +156,251 @@ def bulk_delete(client: Any, names: Iterable[Name]) -> dict[Name, StorageError]:
             "DELETE %s: HTTP %s" % (path, line), operation="delete object", code=code, server_message=line
         )
     return failed
+
+
+def home(container: str, name: str, store: str) -> str:
+    """What the names of an object's own segments begin with; the rest is <md5>-<bytes>."""
+    path = name if store == container + "_segments" else "%s/%s" % (container, name)
+    if len(path.encode()) > 960:  # with the rest it would be longer than a name may be
+        path = hashlib.sha256(path.encode()).hexdigest()
+    return path + "/slo/"
+
+
+class Content:
+    """What one object should hold. place: container, name, the container of its segments.
+
+    part: bytes of a segment; more than that is sent as an SLO.
+    """
+
+    def __init__(self, workers: Any, source: Source, place: tuple[str, str, str], part: int) -> None:
+        self.workers, self.source, self.part = workers, source, part
+        (self.container, self.name, self.store), self.home = place, home(*place)
+        self.large = source.size > part
+        self._digests: list[str] = []
+
+    def parts(self) -> list[tuple[int, int]]:
+        """(offset, length) of each segment."""
+        return [(at, min(self.part, self.source.size - at)) for at in range(0, self.source.size, self.part)]
+
+    def digests(self) -> list[str]:
+        """The md5 of each segment; the file is read once."""
+        if not self._digests:
+            found: dict[int, str] = {}
+            parts = self.parts()
+            self.workers.each(lambda n: found.update({n: self.source.md5(*parts[n])}), range(len(parts)))
+            self._digests = [found[n] for n in range(len(parts))]
+        return self._digests
+
+    def etag(self) -> str:
+        """What Swift will call it: the md5, of an SLO the md5 of the segments' md5s."""
+        return joined(self.digests()) if self.large else self.source.md5()
+
+    def names(self) -> list[str]:
+        """The segments' names, in order; none of a small object."""
+        if not self.large:
+            return []
+        return ["%s%s-%d" % (self.home, md5, part[1]) for md5, part in zip(self.digests(), self.parts())]
+
+    def same(self, client: Any, size: int, etag: str, kind: str, prefix: tuple[str, ...] = ()) -> bool:
+        """Whether an object of that size and ETag holds this already. kind: "", "slo" or "dlo", with its prefix."""
+        if size != self.source.size:
+            return False
+        if not kind:
+            return etag == self.source.md5()
+        if kind == "slo" and self.large and etag == self.etag():
+            return True
+        if kind == "slo":
+            pieces = manifest(client, self.container, self.name)
+        else:
+            rows = [r for r in listed(client, prefix[0], prefix=prefix[1]) if (prefix[0], r["name"]) != self._me()]
+            pieces = [
+                Segment((prefix[0], r["name"]), r["hash"] if "slo_etag" not in r else "", r["bytes"], "") for r in rows
+            ]
+        if any(s.part or not s.name or not re.match("^[0-9a-f]{32}$", s.etag) for s in pieces):
+            return False  # ranges, inline data, manifests within: told apart by nothing but a download
+        if sum(s.size for s in pieces) != size or (kind == "slo" and joined([s.etag for s in pieces]) != etag):
+            return False
+        at = 0
+        for piece in pieces:
+            if piece.size and self.source.md5(at, piece.size) != piece.etag:
+                return False
+            at += piece.size
+        return True
+
+    def _me(self) -> Name:
+        return (self.container, self.name)
+
+
+def joined(digests: Iterable[str]) -> str:
+    """The ETag of an SLO whose segments have these md5s."""
+    digest = new_md5()
+    digest.update("".join(digests).encode("ascii"))
+    return str(digest.hexdigest())
+
+
+class Writer:
+    """Sends content and tidies up after it; one a run."""
+
+    def __init__(self, client: Any, run: Any) -> None:
+        self.client, self.run = client, run
+        self.own: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}  # (store, home): segments that are there
+        self.doomed: set[Name] = set()
+        self._lock = threading.Lock()
+        self._containers: dict[str, dict[str, str]] = {}
+
+    def part(self, wanted: int, size: int) -> int:
+        """Bytes of a segment on this server, for content of that size. Raises OptionError."""
+        if size <= min(wanted, 1 << 24):
+            return wanted  # small everywhere: the server need not be asked
+        known = self.client.info()
+        limits = known.get("slo", {})
+        if wanted < max(1, limits.get("min_segment_size", 1)):
+            raise OptionError(
+                "segment_size",
+                "%d is too small" % wanted,
+                "This server takes %d bytes and more" % limits["min_segment_size"],
+            )
+        return min(wanted, int(known.get("swift", {}).get("max_file_size", 5 << 30)))
+
+    def check(self, content: Content) -> None:
+        """Raises StorageError for content that this server cannot take in segments of that size."""
+        most = int(self.client.info().get("slo", {}).get("max_manifest_segments", 1000))
+        number = -(-content.source.size // content.part)
+        if content.large and number > most:
+            raise StorageError(
+                "%s in segments of %s are %d segments" % (human(content.source.size), human(content.part), number),
+                operation="check options",
+                hint="This server takes %d: raise segment_size" % most,
+            )
+
+    def container(self, name: str) -> dict[str, str]:
+        """The headers of a container, asked for once; {} where there is none."""
+        with self._lock:
+            if name not in self._containers:
+                try:
+                    self._containers[name] = self.client.request("HEAD", name, operation="read container").headers
+                except StorageError as error:
+                    if error.code != 404:
+                        raise
+                    self._containers[name] = {}
+            return self._containers[name]
+
+    def needed(self, name: str) -> None:
+        """Raises StorageError when a container does not exist; in check mode a warning, it may be about to be made."""
+        if self.container(name):
+            return
+        if not self.run.check:
+            raise StorageError(
+                "The container %s does not exist" % name,
+                code=404,
+                operation="read container",
+                hint="Create it first, with polystore.storage.swift_container",
+            )
+        warning = "The container %s does not exist yet: the task will fail unless it is created before." % name
+        if warning not in self.run.warnings:
+            self.run.warnings.append(warning)
+
+    def look(self, objects: Iterable[tuple[str, str, str]]) -> None:
+        """Find the segments under the names of these objects (container, name, store), with one listing a store."""
+        stores: dict[str, list[str]] = {}
+        for container, name, store in objects:
+            stores.setdefault(store, []).append(home(container, name, store))
+        for store, homes in stores.items():
+            self.own.update({(store, one): {} for one in homes})
+            for row in listed(self.client, store, prefix=os.path.commonprefix(homes)):
+                at = row["name"].rfind("/slo/") + 5
+                mine = self.own.get((store, row["name"][:at]))
+                if mine is not None and re.match(r"[0-9a-f]{32}-\d+\Z", row["name"][at:]):
+                    mine[row["name"]] = row
+
+    def send(self, content: Content, headers: Mapping[str, Any]) -> str:
+        """PUT the object, its missing segments before it; the ETag. What was there stays until the new is complete."""
+        source, operation = content.source, "upload object"
+        if not content.large:
+            if source.size > 1 << 16:
+                answer = self.client.put_stream(
+                    content.container, content.name, source.reader, source.size, headers, operation=operation
+                )
+            else:
+                with source.reader() as reader:
+                    data = reader.read(1 << 16) if source.size else b""
+                headers = {**headers, "ETag": hashlib.md5(data, usedforsecurity=False).hexdigest()}
+                answer = self.client.request(
+                    "PUT", content.container, content.name, headers=headers, body=data, operation=operation
+                )
+            return str(answer.headers.get("etag", "")).strip('"')
+        self._store(content.container, content.store)
+        entries = list(zip(content.names(), content.digests(), content.parts()))
+        have = self.own.get((content.store, content.home), {})
+
+        def one(entry: tuple[str, str, tuple[int, int]]) -> None:
+            name, md5, (offset, length) = entry
+            self.client.put_stream(
+                content.store,
+                name,
+                lambda: source.reader(offset, length),
+                length,
+                {"ETag": md5, "Content-Type": "application/octet-stream"},
+                operation="upload segment",
+            )
+
+        missing = {
+            name: (name, md5, part)
+            for name, md5, part in entries
+            if have.get(name, {}).get("hash") != md5 or have[name].get("bytes") != part[1]
+        }
+        self.run.workers.each(one, missing.values())
+        if source.path is not None:
+            source.opened().close()  # segments that were there already: the file is still the one that was hashed
+        rows = [{"path": "/%s/%s" % (content.store, n), "etag": md5, "size_bytes": p[1]} for n, md5, p in entries]
+        self.client.request(
+            "PUT",
+            content.container,
+            content.name,
+            query={"multipart-manifest": "put"},
+            headers=headers,
+            body=json.dumps(rows).encode("utf-8"),
+            operation="write manifest",
+        )
+        return content.etag()
+
+    def _store(self, container: str, store: str) -> None:
+        """Make the container for segments where it is missing, with the storage policy of the object's own."""
+        policy = self.container(container).get("x-storage-policy")
+        if not self.container(store):
+            self.client.request(
+                "PUT", store, headers={"X-Storage-Policy": policy}, operation="create segment container"
+            )
+            with self._lock:
+                self._containers[store] = {"x-storage-policy": policy or ""}
+
+    def parts_of(self, container: str, row: Mapping[str, Any]) -> set[Name]:
+        """The segments that an object refers to, by its row of a listing or the like."""
+        return segments_of(self.client, self.run.workers, container, [row])
+
+    def obsolete(self, place: tuple[str, str, str], kept: Iterable[str] = (), old: Iterable[Name] = ()) -> None:
+        """At the end remove old and what lies under the name of place (container, name, store), but for kept."""
+        store = place[2]
+        gone = {(store, name) for name in self.own.get((store, home(*place)), ())}.union(old)
+        with self._lock:
+            self.doomed |= gone - {(store, name) for name in kept}
+
+    def leftovers(self, place: tuple[str, str, str], kept: Iterable[str], large: bool) -> None:
+        """The same where nothing was changed: what a dead run left. large: an SLO is there, and kept a guess at it."""
+        names = set(self.own.get((place[2], home(*place)), ())).difference(kept)
+        if names and large:
+            names -= {s.name[1] for s in manifest(self.client, place[0], place[1]) if s.name[:1] == (place[2],)}
+        with self._lock:
+            self.doomed |= {(place[2], name) for name in names}
+
+    def finish(self) -> None:
+        """Remove the obsolete segments that nothing uses."""
+        try:
+            sweep(self.client, self.run.workers, self.doomed)
+        except StorageError as error:
+            if error.code != 403:
+                raise
+            self.run.warnings.append(
+                "%d obsolete segments were left: whether they are in use could not be seen (%s)"
+                % (len(self.doomed), error.server_message or error.message)
+            )

@@ -1,0 +1,383 @@
+# Copyright: (c) 2026, polystore.storage contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Swift objects: content, copies and symlinks, their metadata and headers."""
+
+from __future__ import annotations
+
+import calendar
+import dataclasses as dc
+import datetime
+import re
+import threading
+import time
+from typing import Any
+from urllib.parse import quote, unquote
+
+from ansible_collections.polystore.storage.plugins.module_utils.core import values
+from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError, StorageError
+from ansible_collections.polystore.storage.plugins.module_utils.core.files import ContentItem, only_one
+from ansible_collections.polystore.storage.plugins.module_utils.core.resource import (
+    Change,
+    Key,
+    Made,
+    Resource,
+    State,
+    compare,
+    directive,
+    key,
+    wanted,
+)
+from ansible_collections.polystore.storage.plugins.module_utils.core.values import KEEP
+from ansible_collections.polystore.storage.plugins.module_utils.swift.common import (
+    CONNECTION,
+    check_limits,
+    container_name,
+    meta_from,
+    metadata,
+    object_name,
+)
+from ansible_collections.polystore.storage.plugins.module_utils.swift.segments import EMPTY, Content, Writer, dlo
+
+META = "x-object-meta-"
+HEADERS = ("content_encoding", "content_disposition", "cache_control")
+KEPT = ("content-language", "expires", "x-robots-tag")  # no option is for them, yet a POST or PUT would drop them
+BYTES = ("src", "content", "content_b64")
+WAYS = (*BYTES, "copy_from", "symlink_to")
+
+
+def place(value: Any) -> tuple[str, str]:
+    """(container, object) of "container/object". Raises ValueError."""
+    container, slash, name = str(value).lstrip("/").partition("/")
+    if not slash:
+        raise ValueError('%r is not "container/object"' % (value,))
+    return container_name(container), object_name(name)
+
+
+def expiry(value: Any) -> str:
+    """A duration or a time as text in its normal form: "never", "7d", "2027-01-31T00:00:00Z". Raises ValueError."""
+    text = str(value).strip()
+    try:
+        seconds = values.duration(value)
+    except ValueError:
+        match = re.match(r"^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(?:\.\d+)?)?\s*(Z|[+-]\d\d:?\d\d)?$", text)
+        if isinstance(value, bool) or not match:
+            raise ValueError(
+                '%r is neither a duration such as "7d" nor a time such as 2027-01-31T00:00:00Z' % (text,)
+            ) from None
+        day, clock, zone = match.group(1), match.group(2) or "00:00:00", (match.group(3) or "Z").replace(":", "")
+        clock += "" if len(clock) == 8 else ":00"
+        moment = datetime.datetime.strptime(day + clock + zone.replace("Z", "+0000"), "%Y-%m-%d%H:%M:%S%z")
+        return iso(calendar.timegm(moment.utctimetuple()))
+    if not seconds:
+        raise ValueError('0 is no duration to live: "never" lets it stay, state: absent removes it')
+    return text.lower()
+
+
+def iso(moment: float) -> str:
+    """Seconds since the epoch as 2027-01-31T00:00:00Z."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
+
+
+def delete_at(text: str) -> int | None:
+    """Seconds since the epoch of a normal form of expiry(), None of "never"."""
+    if "T" in text:
+        return calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ"))
+    seconds = values.duration(text)
+    return None if seconds == values.NEVER else int(time.time()) + seconds
+
+
+def same_expiry(have: Any, want: str) -> bool:
+    """Equal times; for a duration what is left may differ by a tenth, or a minute."""
+    at = delete_at(want)
+    if at is None or not have:
+        return at is None and not have
+    spare = 0.0 if "T" in want else max(60.0, 0.1 * values.duration(want))
+    return abs(calendar.timegm(time.strptime(have, "%Y-%m-%dT%H:%M:%SZ")) - at) <= spare
+
+
+def same_text(have: Any, want: Any) -> bool:
+    """Equal, and no header is the same as an empty one."""
+    return (have or "") == (want or "")
+
+
+def same_type(have: Any, want: Any) -> bool:
+    """Equal media types: case and blanks around ";" make no difference."""
+    return re.sub(r"\s*;\s*", ";", (have or "").lower()) == re.sub(r"\s*;\s*", ";", want.lower())
+
+
+def header_text(value: str) -> str:
+    """The value of a header. Raises ValueError."""
+    return values.plain_text(value).strip()
+
+
+def segment_bytes(value: Any) -> int:
+    """The size of a segment, at least 1. Raises ValueError."""
+    number = values.size(value)
+    if number < 1:
+        raise ValueError("%r is no size of a segment" % (value,))
+    return number
+
+
+def guessed(name: str) -> str:
+    """The content type that a name suggests, the same on every host."""
+    import mimetypes
+
+    kind, packed = mimetypes.MimeTypes().guess_type("/" + name.rsplit("/", 1)[-1])
+    packer = {"gzip": "application/gzip", "bzip2": "application/x-bzip2", "xz": "application/x-xz"}
+    return packer.get(packed or "", "application/octet-stream") if packed else kind or "application/octet-stream"
+
+
+@dc.dataclass
+class ObjectItem(ContentItem):
+    """One object."""
+
+    container: str = key(parse=container_name)
+    name: str = key(parse=object_name)
+    copy_from: tuple[str, str] = directive(parse=place)
+    symlink_to: tuple[str, str] = directive(parse=place)
+    content_type: str = wanted(parse=header_text, same=same_type)
+    metadata: dict[str, str | None] = wanted("dict", merge=True, parse=metadata)
+    purge_metadata: bool = directive("bool", default=False)
+    expires: str = wanted("raw", parse=expiry, same=same_expiry)
+    content_encoding: str = wanted(parse=header_text, same=same_text)
+    content_disposition: str = wanted(parse=header_text, same=same_text)
+    cache_control: str = wanted(parse=header_text, same=same_text)
+    segment_size: int = directive("raw", parse=segment_bytes, default="1G")
+    segment_container: str = directive(parse=container_name)
+    compare: str = directive(choices=("checksum", "size", "exists", "content"), default="checksum")
+
+    def place(self) -> tuple[str, str, str]:
+        """(container, name, the container of its segments)."""
+        store = self.container + "_segments" if self.segment_container is KEEP else self.segment_container
+        return self.container, self.name, store
+
+
+def state_of(headers: dict[str, str], version: str) -> State:
+    """An object's state from the headers of its HEAD. version: the id of its version in a versioned container."""
+    state: State = {
+        "size": int(headers.get("content-length", 0)),
+        "checksum": headers.get("etag", "").strip('"'),
+        "content_type": headers.get("content-type", ""),
+        "metadata": meta_from(headers, META),
+    }
+    if headers.get("x-delete-at"):
+        state["expires"] = iso(int(headers["x-delete-at"]))
+    state.update({n: headers[n.replace("_", "-")] for n in HEADERS if headers.get(n.replace("_", "-"))})
+    if "x-symlink-target" in headers:
+        state["symlink_to"] = unquote(headers["x-symlink-target"])
+    elif "x-static-large-object" in headers:
+        state["large_object"] = "slo"
+    elif "x-object-manifest" in headers:
+        state["large_object"] = "dlo"
+    state.update(_kept={n: headers[n] for n in KEPT if n in headers}, _dlo=dlo(headers), _version=version)
+    return state
+
+
+def headers_for(state: State) -> dict[str, str]:
+    """All headers that a PUT or POST needs to lead to a state: what it does not name, Swift drops."""
+    headers = {META + k: v for k, v in (state.get("metadata") or {}).items()}
+    headers.update({n.replace("_", "-"): state[n] for n in HEADERS if state.get(n)})
+    headers.update(state.get("_kept", {}))
+    if state.get("content_type"):
+        headers["content-type"] = state["content_type"]
+    at = delete_at(state["expires"]) if state.get("expires") else None
+    if at is not None:
+        headers["x-delete-at"] = str(at)
+    return headers
+
+
+class ObjectResource(Resource):
+    """What the module swift_object declares."""
+
+    Item = ObjectItem
+    connection = CONNECTION
+    noun = "object"
+    hashing = True
+
+    def __init__(self, client: Any, run: Any) -> None:
+        super().__init__(client, run)
+        self.writer = Writer(client, run)
+        self._sources: dict[tuple[str, str], State] = {}
+
+    @classmethod
+    def validate(cls, item: Any) -> None:
+        way = only_one(item, WAYS)
+        if way in ("copy_from", "symlink_to") and getattr(item, way) == item.key:
+            raise OptionError(way, "is the object itself")
+
+    def read(self, items: list[Any]) -> dict[Key, State]:
+        found: dict[Key, State] = {}
+        lock = threading.Lock()
+
+        def one(item: Any) -> None:
+            state = self.head(*item.key)
+            source = self.head(item.copy_from[0], item.copy_from[1], True) if item.copy_from is not KEEP else None
+            with lock:
+                if state is not None:
+                    found[item.key] = state
+                if source is not None:
+                    self._sources[item.copy_from] = source
+
+        self.run.workers.each(one, items)
+        for item in items:
+            if item.state == "present" and item.key not in found:
+                self.writer.needed(item.container)
+        self.writer.look(item.place() for item in items)
+        return found
+
+    def head(self, container: str, name: str, follow: bool = False) -> State | None:
+        """The state of an object, a symlink's own unless followed; None where there is none."""
+        query: dict[str, str] = {} if follow else {"symlink": "get"}
+        try:
+            headers = self.client.request("HEAD", container, name, query=query, operation="read object").headers
+            version = headers.get("x-object-version-id", "")
+            if not follow and version and headers.get("x-symlink-target", "").endswith("?version-id=" + version):
+                # In a versioned container every object is a symlink to its version, and the expiry is the symlink's.
+                query["version-id"] = version
+                outer = {k: v for k, v in headers.items() if k == "x-delete-at"}
+                answer = self.client.request("HEAD", container, name, query=query, operation="read object")
+                headers = {**answer.headers, **outer}
+        except StorageError as error:
+            if error.code == 404:
+                return None
+            raise
+        return state_of(headers, version)
+
+    def plan(self, item: Any, present: State | None) -> Change | None:
+        if item.state == "absent":
+            if present is None:
+                self.writer.leftovers(item.place(), (), False)
+            return compare(item, present)
+        way = only_one(item, WAYS, needed=present is None)
+        content, extra = None, {}
+        if way in BYTES:
+            source = item.source()
+            part = self.writer.part(values.size(item.segment_size), source.size)
+            content = Content(self.run.workers, source, item.place(), part)
+            extra = self._content(item, content, present)
+        elif way == "copy_from":
+            extra = self._copy(item, present)
+        elif way == "symlink_to":
+            target = "/".join(item.symlink_to)
+            extra = {} if present and present.get("symlink_to") == target else {"symlink_to": target}
+        change = compare(item, present, extra)
+        if change is None:
+            if present is not None:
+                kept = content.names() if content and content.large and item.compare == "checksum" else ()
+                self.writer.leftovers(item.place(), kept, present.get("large_object") == "slo")
+            return None
+        return self._completed(change, content if extra else None, bool(extra))
+
+    def _content(self, item: Any, content: Content, present: State | None) -> State:
+        """{} when the object holds the content, else what differs."""
+        size = content.source.size
+        if present is not None and "symlink_to" not in present:
+            kind = present.get("large_object", "")
+            if item.compare == "exists" or (item.compare == "size" and present["size"] == size):
+                return {}
+            if item.compare == "content" and present["size"] == size and self._downloaded(item) == content.source.md5():
+                return {}
+            if item.compare == "checksum" and content.same(
+                self.client, present["size"], present["checksum"], kind, present["_dlo"]
+            ):
+                return {}
+        self.writer.check(content)
+        kind = {"large_object": "slo"} if content.large else {}
+        return {"size": size, "checksum": content.etag(), **kind}
+
+    def _downloaded(self, item: Any) -> str:
+        digest = values.new_md5()
+        with self.client.stream("GET", *item.key, operation="compare content") as (_headers, chunks):
+            for chunk in chunks:
+                digest.update(chunk)
+        return str(digest.hexdigest())
+
+    def _copy(self, item: Any, present: State | None) -> State:
+        source = self._sources.get(item.copy_from)
+        if source is None:
+            raise StorageError(
+                "The object %s, which is to be copied, does not exist" % "/".join(item.copy_from),
+                code=404,
+                operation="read source of copy",
+                hint="Check copy_from: it is container/object",
+            )
+        same = ("size", "checksum", "large_object", "_dlo")
+        if present is not None and "symlink_to" not in present:
+            if item.compare == "exists" or (item.compare == "size" and present["size"] == source["size"]):
+                return {}
+            if all(present.get(n) == source.get(n) for n in same):
+                return {}
+        return {n: source[n] for n in same if source.get(n) or n == "size"}
+
+    def _completed(self, change: Change, content: Content | None, replaced: bool) -> Change:
+        """The change with its whole state afterwards: what is kept, what is dropped, what is guessed."""
+        after, item = change.after or {}, change.item
+        if replaced:
+            for name in ("large_object", "symlink_to", "size", "checksum", "_dlo"):
+                if name not in change.fields:
+                    after.pop(name, None)
+            if "symlink_to" in after:
+                after.update(size=0, checksum=EMPTY)
+                if item.content_type is KEEP:
+                    after["content_type"] = "application/symlink"
+            elif item.content_type is KEEP and (change.before is None or "symlink_to" in change.before):
+                source = self._sources.get(item.copy_from) if item.copy_from is not KEEP else None
+                after["content_type"] = source["content_type"] if source else guessed(item.name)
+        change.after = {k: v for k, v in after.items() if v not in ("", None) and (k, v) != ("expires", "never")}
+        change.after.setdefault("metadata", {})
+        if "metadata" in change.fields:
+            check_limits("metadata", change.after["metadata"], self.client.info().get("swift", {}))
+        change.detail = content
+        return change
+
+    def make(self, group: list[Change]) -> list[Made]:
+        (change,) = group
+        item, before, after, content = change.item, change.before or {}, change.after, change.detail
+        container, name = item.key
+        old: set[tuple[str, str]] = set()
+        replaced = after is None or any(n in change.fields for n in ("checksum", "symlink_to", "size"))
+        if replaced and before.get("large_object") and not before["_version"]:
+            row = {"name": name, "bytes": 0, "hash": EMPTY}
+            old = self.writer.parts_of(container, {**row, **({} if before["_dlo"] else {"slo_etag": ""})})
+        if after is None:
+            try:
+                self.client.request("DELETE", container, name, operation="delete object")
+            except StorageError as error:
+                if error.code != 404:
+                    raise
+            return [Made(change, old=old)]
+        headers, state = headers_for(after), dict(after)
+        if content is not None:
+            state["checksum"] = self.writer.send(content, headers)
+        elif replaced and item.copy_from is not KEEP:
+            self._send_copy(item, after, headers)
+        elif "symlink_to" in after:  # a PUT also for metadata alone: a POST is answered with a redirection
+            headers["x-symlink-target"] = quote(after["symlink_to"])
+            self._put(item, headers, "make symlink")
+        else:
+            if after.get("_dlo"):
+                headers["x-object-manifest"] = quote("/".join(after["_dlo"]))
+            self.client.request("POST", container, name, headers=headers, operation="update metadata of object")
+        if headers.get("x-delete-at"):
+            state["expires"] = iso(int(headers["x-delete-at"]))
+        return [Made(change, state, old if replaced else None)]
+
+    def _put(self, item: Any, headers: dict[str, str], operation: str, query: dict[str, str] | None = None) -> None:
+        self.client.request("PUT", *item.key, headers=headers, query=query, body=b"", operation=operation)
+
+    def _send_copy(self, item: Any, after: State, headers: dict[str, str]) -> None:
+        if after.get("_dlo"):  # the copy of a manifest; the server would join the segments
+            self._put(item, {**headers, "x-object-manifest": quote("/".join(after["_dlo"]))}, "copy manifest")
+            return
+        headers = {**headers, "x-copy-from": quote("/".join(item.copy_from)), "x-fresh-metadata": "true"}
+        query = {"multipart-manifest": "get"} if after.get("large_object") else None
+        self._put(item, headers, "copy object", query)
+
+    def retire(self, made: Made) -> None:
+        if made.old is not None:
+            content = made.change.detail
+            self.writer.obsolete(made.change.item.place(), content.names() if content else (), made.old)
+
+    def finish(self, complete: bool) -> None:
+        self.writer.finish()
