@@ -56,12 +56,18 @@ def sandbox(*arguments: str) -> dict[str, Any]:
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "PYTHONPATH": str(FILES)},
+        env={**os.environ, "PYTHONPATH": str(FILES), "PYTHONDONTWRITEBYTECODE": "1"},
     )
     if done.returncode:
         raise RuntimeError(done.stderr.strip() or done.stdout.strip())
     result: dict[str, Any] = json.loads(done.stdout)
     return result
+
+
+def endpoints(home: Path) -> dict[str, Any]:
+    """All about the services that run in a sandbox, by name."""
+    found: dict[str, Any] = json.loads((home / "endpoints.json").read_text(encoding="utf-8"))
+    return found
 
 
 class Server:
@@ -156,6 +162,12 @@ class SwiftServer(Server):
         info = self.keystone.info
         return {"auth_type": info["auth_type"], "auth": dict(info["admin_auth" if admin else "auth"])}
 
+    def auth_credential(self) -> dict[str, Any]:
+        """Connection options with the application credential of user demo."""
+        if self.keystone is None:
+            raise ValueError("this server has no Keystone: use the fixture swift_and_keystone")
+        return {"auth_type": "v3applicationcredential", "auth": dict(self.keystone.info["credential_auth"])}
+
     def auth(self) -> dict[str, Any]:
         """Connection options: Keystone's where there is one."""
         return self.auth_v3() if self.keystone else self.auth_v1()
@@ -164,6 +176,12 @@ class SwiftServer(Server):
         """The same as variables: OS_* with Keystone, else ST_*."""
         info = self.keystone.info if self.keystone else self.info
         return dict(info["env"])
+
+    def end_faults(self) -> None:
+        """Takes back the faults of Swift and of Keystone."""
+        self.clear_faults()
+        if self.keystone:
+            self.keystone.clear_faults()
 
     def new_container_name(self, prefix: str = "c") -> str:
         """A name that nothing in this process has."""
@@ -189,7 +207,8 @@ def start_swift(services: str = "swift") -> SwiftServer:
     if key not in _started:
         home = Path(tempfile.mkdtemp(prefix="polystore-test-", dir="/tmp"))
         arguments = ["--dir", str(home), "--services", services, "--owner", str(os.getpid()), "--remove"]
-        _started[key] = SwiftServer(home, sandbox("start", *arguments)["services"])
+        sandbox("start", *arguments)
+        _started[key] = SwiftServer(home, endpoints(home))
         atexit.register(_stop, os.getpid(), home)
     return _started[key]
 
@@ -201,6 +220,9 @@ def _stop(pid: int, home: Path) -> None:
 
 @pytest.fixture(scope="session")
 def _swift() -> SwiftServer:
+    if os.environ.get("POLYSTORE_AUTH") == "v3":
+        need("swift", "eventlet", "keystone", "keystonemiddleware", "waitress")
+        return start_swift("swift,keystone")
     need("swift", "eventlet")
     return start_swift()
 
@@ -213,18 +235,19 @@ def _swift_and_keystone() -> SwiftServer:
 
 @pytest.fixture
 def swift_server(_swift: SwiftServer) -> Iterator[SwiftServer]:
-    """A real Swift with authentication v1. Faults end with the test; containers stay, so use new_container_name()."""
+    """A real Swift. Its auth() is v1, or v3 when POLYSTORE_AUTH=v3 puts a Keystone before the whole suite.
+
+    Faults end with the test; containers stay, so use new_container_name().
+    """
     yield _swift
-    _swift.clear_faults()
+    _swift.end_faults()
 
 
 @pytest.fixture
 def swift_and_keystone(_swift_and_keystone: SwiftServer) -> Iterator[SwiftServer]:
     """A real Swift with a real Keystone (and v1 beside it)."""
     yield _swift_and_keystone
-    _swift_and_keystone.clear_faults()
-    if _swift_and_keystone.keystone:
-        _swift_and_keystone.keystone.clear_faults()
+    _swift_and_keystone.end_faults()
 
 
 __all__ = [
@@ -232,6 +255,7 @@ __all__ = [
     "SwiftServer",
     "_swift",
     "_swift_and_keystone",
+    "endpoints",
     "need",
     "sandbox",
     "server_python",

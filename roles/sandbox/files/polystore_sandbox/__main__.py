@@ -1,7 +1,10 @@
 # Copyright: (c) 2026, polystore.storage contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""python -m polystore_sandbox start|stop|status|absent --dir DIR: prints what runs as JSON."""
+"""python -m polystore_sandbox start|stop|status|absent --dir DIR: prints what runs as JSON.
+
+Passwords are in the files endpoints.json, env.sh and clouds.yaml of DIR, which only its owner can read.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
         elif given.command == "absent":
             result = daemon.absent(home, given.check)
         else:
-            result = {"changed": False, "services": daemon.describe(home) if home.is_sandbox() else {}}
+            result = {"changed": False, "services": daemon.running(home) if home.is_sandbox() else {}}
     except SandboxError as exc:
         print(exc, file=sys.stderr)
         return 1

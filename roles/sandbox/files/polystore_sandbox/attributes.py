@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, polystore.storage contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Extended attributes in files of their own, for file systems whose own are too small for Swift (ext4: 4 KiB an inode)."""
+"""Extended attributes in files of their own, where the file system's are too small for Swift (ext4: 4 KiB an inode)."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def start_control(address: str, token: str, faults: FaultPlan, listen: Callable[
                 return
             self._answer(200, faults.state())
 
-        do_GET = do_POST = do_DELETE = _handle  # noqa: N815 (names that http.server prescribes)
+        do_GET = do_POST = do_DELETE = _handle
 
         def log_message(self, format: str, *args: Any) -> None:
             """Control requests are not logged."""

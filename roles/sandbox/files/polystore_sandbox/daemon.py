@@ -14,10 +14,11 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from polystore_sandbox.endpoints import write_files
 from polystore_sandbox.faults import RequestLog
 from polystore_sandbox.home import Home, SandboxError, source_digest
 from polystore_sandbox.registry import Running, Service, find, find_all
@@ -47,19 +48,18 @@ def _url(address: str, port: int) -> str:
     return f"http://{address}:{port}"
 
 
-def describe(home: Home, wanted: list[str] | None = None) -> dict[str, Any]:
-    """Endpoints of the services that run, by name."""
-    running = {name: home.read(f"{name}/ready.json") for name in home.services() if home.pid(name)}
-    urls = {name: str(ready["url"]) for name, ready in running.items() if "url" in ready}
+def running(home: Home) -> dict[str, Any]:
+    """Port, URL and process of the services that run, by name."""
+    return {name: {key: info[key] for key in ("url", "port", "pid")} for name, info in describe(home).items()}
+
+
+def describe(home: Home) -> dict[str, Any]:
+    """All that a client needs of the services that run, by name; with passwords, so for files only."""
+    found = {name: home.read(f"{name}/ready.json") for name in home.services() if home.pid(name)}
+    urls = {name: str(ready["url"]) for name, ready in found.items() if "url" in ready}
     return {
-        name: {
-            "url": url,
-            "port": running[name]["port"],
-            "pid": home.pid(name),
-            **find(name).endpoints(home, url, urls),
-        }
+        name: {"url": url, "port": found[name]["port"], "pid": home.pid(name), **find(name).endpoints(home, url, urls)}
         for name, url in urls.items()
-        if wanted is None or name in wanted
     }
 
 
@@ -106,7 +106,8 @@ def start(
                 _end(home, service.name)
                 _begin(home, service, settings, owner, remove)
             peers[service.name] = str(home.read(f"{service.name}/ready.json")["url"])
-    return {"changed": changed, "services": describe(home)}
+        changed = write_files(home, describe(home), check) or changed
+    return {"changed": changed, "services": running(home)}
 
 
 def _begin(home: Home, service: Service, settings: dict[str, Any], owner: int, remove: bool) -> None:
@@ -134,7 +135,12 @@ def _begin(home: Home, service: Service, settings: dict[str, Any], owner: int, r
             stderr=log,
             start_new_session=True,
             cwd=home.folder,
-            env={**kept, "PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONUTF8": "1"},
+            env={
+                **kept,
+                "PYTHONPATH": str(Path(__file__).parents[1]),
+                "PYTHONUTF8": "1",
+                "PYTHONDONTWRITEBYTECODE": "1",
+            },
         )
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until:
@@ -157,10 +163,8 @@ def _end(home: Home, name: str) -> bool:
         while home.pid(name) is not None and time.monotonic() < until:
             pid = home.pid(name)
             if pid:
-                try:
+                with suppress(ProcessLookupError):  # it has just ended, and its lock with it
                     os.kill(pid, number)
-                except ProcessLookupError:
-                    pass  # it has just ended; its lock goes with it
             time.sleep(0.02)
     if home.pid(name) is not None:
         raise SandboxError(f"{name} (process {home.pid(name)}) does not end")
@@ -173,11 +177,12 @@ def stop(home: Home, wanted: list[str] | None = None, check: bool = False) -> di
     if not home.is_sandbox():
         return {"changed": False, "services": {}}
     with _alone(home):
-        running = [name for name in home.services() if home.pid(name) is not None and (not wanted or name in wanted)]
+        ended = [name for name in home.services() if home.pid(name) is not None and (not wanted or name in wanted)]
         if not check:
-            for name in running:
+            for name in ended:
                 _end(home, name)
-    return {"changed": bool(running), "services": {} if check else describe(home)}
+            write_files(home, describe(home))
+    return {"changed": bool(ended), "services": running(home)}
 
 
 def absent(home: Home, check: bool = False) -> dict[str, Any]:
@@ -225,7 +230,7 @@ def serve(home: Home, name: str, owner: int = 0, remove: bool = False) -> None:
     if owner:
         threading.Thread(target=_watch, args=(home, owner, _birth(owner), remove), daemon=True).start()
     settings = home.read(f"{name}/settings.json")
-    running = Running(
+    given = Running(
         home=home,
         name=name,
         address=settings["address"],
@@ -236,16 +241,16 @@ def serve(home: Home, name: str, owner: int = 0, remove: bool = False) -> None:
 
     def ready(port: int, listen: Any) -> None:
         token = home.secret(f"{name}.control")
-        control = start_control("127.0.0.1", token, running.faults, listen)
+        control = start_control("127.0.0.1", token, given.faults, listen)
         home.write(f"{name}/control.json", {"url": _url("127.0.0.1", control), "token": token})
         ports = home.read("ports.json")
         home.write("ports.json", {**ports, name: port})
         settings["port"] = port
-        url = _url(running.address, port)
+        url = _url(given.address, port)
         home.write(f"{name}/ready.json", {"url": url, "port": port, "settings": settings})
 
-    running.ready = ready
-    service.serve(running)
+    given.ready = ready
+    service.serve(given)
 
 
 def _watch(home: Home, owner: int, born: str, remove: bool) -> None:

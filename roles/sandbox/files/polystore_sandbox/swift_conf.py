@@ -125,6 +125,8 @@ PLAIN = {
     "symlink": "symlink",
 }
 
+TEMPAUTH_BESIDE = "polystore_sandbox.keystone_auth:tempauth_factory"
+
 KEYSTONE = """\
 [filter:authtoken]
 paste.filter_factory = polystore_sandbox.keystone_auth:filter_factory
@@ -140,6 +142,7 @@ service_token_roles = service
 service_token_roles_required = true
 delay_auth_decision = true
 token_cache_time = 600
+cache = swift.cache
 include_service_catalog = false
 
 [filter:keystoneauth]
@@ -185,6 +188,7 @@ def write_conf(folder: Path, user: str, keystone: dict[str, str] | None) -> None
     )
     proxy += "".join(f"\n[filter:{name}]\nuse = egg:swift#{egg}\n" for name, egg in PLAIN.items())
     if keystone:
+        proxy = proxy.replace("use = egg:swift#tempauth", "paste.filter_factory = " + TEMPAUTH_BESIDE)
         proxy += "\n" + KEYSTONE.format(**keystone)
     files["proxy-server.conf"] = proxy
     for name, text in files.items():

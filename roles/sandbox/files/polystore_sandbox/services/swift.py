@@ -17,6 +17,7 @@ from typing import Any
 from polystore_sandbox.attributes import FileAttributes, large_enough
 from polystore_sandbox.front import CONNECTION, Front
 from polystore_sandbox.home import Home, SandboxError
+from polystore_sandbox.keystone_api import register_swift
 from polystore_sandbox.registry import Running
 from polystore_sandbox.swift_conf import USERS, write_conf, write_rings
 
@@ -47,12 +48,15 @@ class Swift:
         """Authentication v1 as the ordinary user and as the reseller's administrator."""
         user, admin = "test:tester", "admin:admin"
         auth = {"auth_url": f"{url}/auth/v1.0", "username": user, "password": USERS[user][0]}
+        environment = {"ST_AUTH": auth["auth_url"], "ST_USER": user, "ST_KEY": auth["password"]}
         return {
             "storage_url": f"{url}/v1/AUTH_test",
             "auth_type": "v1",
             "auth": auth,
             "admin_auth": {**auth, "username": admin, "password": USERS[admin][0]},
-            "env": {"ST_AUTH": auth["auth_url"], "ST_USER": user, "ST_KEY": auth["password"]},
+            # beside a Keystone, env.sh and the cloud "sandbox" are Keystone's
+            "env": {} if "keystone" in peers else environment,
+            "clouds": {"sandbox-v1" if "keystone" in peers else "sandbox": {"auth_type": "v1password", "auth": auth}},
         }
 
     def serve(self, running: Running) -> None:
@@ -95,6 +99,8 @@ class Swift:
         front = Front(load(str(folder / "etc" / "proxy-server.conf")), running.faults, running.log, "/healthcheck")
         port = _Port(running, lambda sock: serve(sock, front, _protocol(protocol)))
         port.listen(True)
+        if keystone:
+            register_swift(running.peers["keystone"], f"http://{running.address}:{port.number}")
         running.ready(port.number, port.listen)
         self._update(folder)
 
