@@ -175,8 +175,9 @@ def main() -> None:
         print("\n===== %s: %s" % (stage.name, " ".join(stage.command)), flush=True)
         results.append((stage, run(stage)))
     table(results)
-    passed, failed = sum(o.passed for _, o in results), sum(o.failed for _, o in results)
-    print("whole: %.1f min" % (sum(outcome.seconds for _, outcome in results) / 60))
+    outcomes = [outcome for _stage, outcome in results]
+    passed, failed = sum(o.passed for o in outcomes), sum(o.failed for o in outcomes)
+    print("whole: %.1f min" % (sum(outcome.seconds for outcome in outcomes) / 60))
     print("%d passed, %d failed" % (passed, failed))
     sys.exit(bool(failed))
 
