@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import http.client
 import importlib
 import json
@@ -21,6 +20,8 @@ from typing import Any, Callable, NamedTuple, Optional, TypeVar
 from urllib.parse import quote, unquote, urlsplit
 
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import MissingLibrary, Retry, StorageError
+from ansible_collections.polystore.storage.plugins.module_utils.core.values import new_md5
+from ansible_collections.polystore.storage.plugins.module_utils.core.workers import Counters
 from ansible_collections.polystore.storage.plugins.module_utils.swift import auth
 
 T = TypeVar("T")
@@ -52,19 +53,6 @@ class Bulk(NamedTuple):
     deleted: int
     missing: int
     errors: tuple[tuple[str, str], ...]
-
-
-class Counters:
-    """What a client has sent and received; thread-safe. Bytes are those of bodies."""
-
-    def __init__(self) -> None:
-        self.requests = self.writes = self.bytes_sent = self.bytes_received = 0
-        self._lock = threading.Lock()
-
-    def add(self, **more: int) -> None:
-        with self._lock:
-            for name, number in more.items():
-                setattr(self, name, getattr(self, name) + number)
 
 
 def preload() -> None:
@@ -100,18 +88,13 @@ def parse_bulk(body: bytes) -> Bulk:
         raise StorageError("Bulk delete: the answer is no JSON", server_message=auth.short(body)) from None
     if code >= 400 and not errors and not (code == 404 and bulk.missing):
         words = auth.short(str(told.get("Response Body", "")).encode()) or status
-        error = auth.refusal(code, {}, words, "Bulk delete", "")
-        error.fatal = False
-        raise error
+        raise auth.refusal(code, {}, words, "Bulk delete", "")
     return bulk
 
 
-def _what(container: Name, name: Name) -> str:
-    return "/".join(part for part in (container, name) if part is not None) or "the account"
-
-
-def _path(container: Name, name: Name, query: Fields, safe: Name) -> str:
-    """The percent-encoded path below the account. Raises StorageError for names that Swift cannot have."""
+def _place(container: Name, name: Name, query: Fields = None, safe: Name = None) -> tuple[str, str]:
+    """How messages call it, and the percent-encoded path below the account. Raises StorageError."""
+    what = "/".join(part for part in (container, name) if part is not None) or "the account"
     if container == "" or name == "" or (name is not None and container is None) or "/" in (container or ""):
         raise StorageError("Swift can have no object %r in a container %r" % (name, container))
     try:
@@ -121,8 +104,8 @@ def _path(container: Name, name: Name, query: Fields, safe: Name) -> str:
             parts.append(part.replace(".", "%2E") if part in (".", "..") else part)
         pairs = [quote(k, "") + ("" if v is None else "=" + quote(str(v), "")) for k, v in (query or {}).items()]
     except UnicodeError:
-        raise StorageError("The name %r is not UTF-8" % (name or container)) from None
-    return "".join("/" + part for part in parts) + ("?" + "&".join(pairs) if pairs else "")
+        raise StorageError("The name %r is not UTF-8" % what) from None
+    return what, "".join("/" + part for part in parts) + ("?" + "&".join(pairs) if pairs else "")
 
 
 def _decoded(response: Any) -> dict[str, str]:
@@ -134,27 +117,26 @@ class _Body:
 
     def __init__(self, source: Any, length: int, counters: Counters) -> None:
         self.source, self.length, self.counters = source, length, counters
-        self.md5 = hashlib.md5(usedforsecurity=False)
+        self.md5 = new_md5()
 
     def __len__(self) -> int:
         return self.length
 
     def __iter__(self) -> Iterator[bytes]:
-        left = self.length
-        blocks = iter(self.source) if not hasattr(self.source, "read") else None
-        while left or blocks is not None:
-            try:
-                block = self.source.read(min(BLOCK, left)) if blocks is None else next(blocks, b"")
-            except OSError as error:
-                raise StorageError("The content cannot be read: %s" % (error.strerror or error)) from None
-            left -= len(block)
-            if left < 0 or (left and not block):
-                raise StorageError("The content is not %d bytes long: it changed while it was read" % self.length)
-            if not block:
-                return
-            self.md5.update(block)
-            self.counters.add(bytes_sent=len(block))
-            yield block
+        left, read = self.length, getattr(self.source, "read", None)
+        blocks = iter(lambda: read(min(BLOCK, left)), b"") if read else self.source
+        try:
+            for block in blocks:
+                left -= len(block)
+                if left < 0:
+                    break
+                self.md5.update(block)
+                self.counters.add(bytes_sent=len(block))
+                yield block
+        except OSError as error:
+            raise StorageError("The content cannot be read: %s" % (error.strerror or error)) from None
+        if left:
+            raise StorageError("The content is not %d bytes long: it changed while it was read" % self.length)
 
     def close(self) -> None:
         if hasattr(self.source, "close"):
@@ -183,9 +165,9 @@ class SwiftClient:
 
     def _own(self) -> None:
         if self._pid != os.getpid():  # after a fork: the sockets stay the parent's; dropping our copies is silent
-            self._pid = os.getpid()
             self._idle: list[Any] = []
             self._lock, self._login = threading.Lock(), threading.Lock()
+            self._pid = os.getpid()
 
     def close(self) -> None:
         """Close the idle connections; the client can still be used."""
@@ -267,25 +249,11 @@ class SwiftClient:
 
     def _connect(self, url: str) -> Any:
         c = self.credentials
-        tls = {"cacert": c.ca_cert or None, "cert": c.client_cert or None, "cert_key": c.client_key or None}
+        tls = (c.ca_cert or None, not c.validate_certs, c.client_cert or None, c.client_key or None)
         agent = "polystore.storage"
-        connection = self._http.HTTPConnection(
-            url, insecure=not c.validate_certs, timeout=c.timeout, default_user_agent=agent, **tls
-        )
+        connection = self._http.HTTPConnection(url, None, *tls, default_user_agent=agent, timeout=c.timeout)
         connection.requests_args["allow_redirects"] = False
         return connection
-
-    def _borrow(self, url: str) -> Any:
-        self._own()
-        with self._lock:
-            if self._idle and self._idle[-1].url == url:
-                return self._idle.pop()
-        return self._connect(url)
-
-    def _give_back(self, connection: Any) -> None:
-        with self._lock:
-            if self._pid == os.getpid() and len(self._idle) < self.parallel:
-                self._idle.append(connection)
 
     def _send(self, connection: Any, method: str, path: str, headers: Mapping[str, Any], data: Any = None) -> Any:
         clean = {name: str(value).strip(" \t") for name, value in headers.items() if value is not None}
@@ -329,29 +297,34 @@ class SwiftClient:
         return auth.refusal(answer.status, answer.headers, words, what, operation, option)
 
     def _call(
-        self, use: Callable[[Any], T], method: str, place: tuple[Any, ...], headers: Fields, body: Any, operation: str
+        self, use: Callable[[Any], T], method: str, place: tuple[str, str], headers: Fields, body: Any, operation: str
     ) -> T:
-        """use(response) of a request that succeeded; repeated on transient errors, once with a new token on 401."""
+        """use(response) of a request that succeeded; repeated on transient errors, once with a new token on 401.
 
-        path = _path(*place)
+        place: how messages call it, and the path below the account, or below the host after "//".
+        """
 
         def once(used: str = "") -> T:
             token, url = self._session(used)
-            connection = self._borrow(url)
+            with self._lock:
+                known = self._idle.pop() if self._idle and self._idle[-1].url == url else None
+            connection = known or self._connect(url)
             data = body() if callable(body) else body
             try:
-                given = {**(headers or {}), "X-Auth-Token": token}
-                response = self._send(connection, method, urlsplit(url).path + path, given, data)
+                path = place[1][1:] if place[1].startswith("//") else urlsplit(url).path + place[1]
+                given = {"X-Auth-Token": token, **(headers or {})}
+                response = self._send(connection, method, path, given, data)
                 if response.status_code < 300 or response.status_code == 304:
                     return use(response)
                 answer = self._whole(response, method)
             finally:
                 if isinstance(data, _Body):
                     data.close()
-                self._give_back(connection)
+                with self._lock:
+                    self._idle += [connection] if len(self._idle) < self.parallel else []
             if answer.status == 401 and not used:
                 return once(token)
-            error = self._refusal(answer, "%s %s" % (method, _what(*place[:2])), operation)
+            error = self._refusal(answer, "%s %s" % (method, place[0]), operation)
             error.fatal = error.fatal or answer.status == 401
             raise error
 
@@ -377,7 +350,7 @@ class SwiftClient:
 
         query: a value of None gives the bare key. safe: characters of the names that stay as they are.
         """
-        place = (container, name, query, safe)
+        place = _place(container, name, query, safe)
         return self._call(lambda response: self._whole(response, method), method, place, headers, body, operation)
 
     @contextlib.contextmanager
@@ -395,7 +368,7 @@ class SwiftClient:
 
         A body that is cut raises a transient StorageError from the chunks; to go on (Range, If-Match) is the caller's.
         """
-        place = (container, name, query, None)
+        place = _place(container, name, query)
         response = self._call(lambda opened: opened, method, place, headers, None, operation)
         try:
             yield _decoded(response), self._chunks(response, method)
@@ -420,6 +393,7 @@ class SwiftClient:
         stores nothing. check: compare the ETag answered with the md5 that was sent (not for manifests).
         """
         bodies: list[_Body] = []
+        place = _place(container, name, query)
 
         def body() -> Any:
             bodies[:] = [_Body(factory(), length, self.counters)]
@@ -428,11 +402,11 @@ class SwiftClient:
         def use(response: Any) -> Answer:
             answer = self._whole(response, "PUT")
             if check and answer.headers.get("etag", "").strip('"') != bodies[0].md5.hexdigest():
-                message = "PUT %s: the server stored other bytes than were sent" % _what(container, name)
+                message = "PUT %s: the server stored other bytes than were sent" % place[0]
                 raise StorageError(message, code=422, hint=auth.HINTS[422], transient=True)
             return answer
 
-        return self._call(use, "PUT", (container, name, query, None), headers, body, operation)
+        return self._call(use, "PUT", place, headers, body, operation)
 
     def _json(self, answer: Answer, what: str, due: type) -> Any:
         try:
@@ -452,22 +426,17 @@ class SwiftClient:
     def info(self) -> dict[str, Any]:
         """What GET /info says (limits, middleware), cached; empty where the operator hides it. Sent without a token."""
         if self._info is None:
-            url = self.storage_url
-            path = re.split(r"/v1(?:\.0)?(?:/|$)", urlsplit(url).path)[0] + "/info"
 
-            def once() -> dict[str, Any]:
-                connection = self._borrow(url)
-                try:
-                    answer = self._whole(self._send(connection, "GET", path, {}), "GET")
-                finally:
-                    self._give_back(connection)
-                if answer.status < 300:
-                    return dict(self._json(answer, "GET /info", dict))
-                if answer.status < 400 or answer.status in auth.TRANSIENT:
-                    raise self._refusal(answer, "GET " + path, "read capabilities")
-                return {}
+            def use(response: Any) -> dict[str, Any]:
+                return dict(self._json(self._whole(response, "GET"), "GET /info", dict))
 
-            self._info = self._retry.call(once)
+            path = re.split(r"/v1(?:\.0)?(?:/|$)", urlsplit(self.storage_url).path)[0] + "/info"
+            try:
+                self._info = self._call(use, "GET", ("/info", "/" + path), {"X-Auth-Token": None}, None, "read /info")
+            except StorageError as error:
+                if error.transient or error.code not in (401, 403, 404, 405, 412):
+                    raise
+                self._info = {}
         return self._info
 
     def listing(
@@ -487,7 +456,7 @@ class SwiftClient:
             if limit is not None:
                 asked["limit"] = min(limit - seen, self._page(kind) or 1000)
             answer = self.request("GET", container, query=asked, operation=operation)
-            rows = self._json(answer, "GET " + _what(container, None), list)
+            rows = self._json(answer, "GET " + (container or "the account"), list)
             yield from rows
             seen += len(rows)
             # Was this the last page? The container's own count tells at no cost; else /info tells the size of a page.
