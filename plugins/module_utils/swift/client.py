@@ -364,10 +364,7 @@ class SwiftClient:
         headers: Fields = None,
         operation: str = "",
     ) -> Iterator[tuple[dict[str, str], Iterator[bytes]]]:
-        """(headers, chunks) of a body in bounded memory.
-
-        A body that is cut raises a transient StorageError from the chunks; to go on (Range, If-Match) is the caller's.
-        """
+        """(headers, chunks) of a body in bounded memory; a cut raises a transient error: resuming is yours."""
         place = _place(container, name, query)
         response = self._call(lambda opened: opened, method, place, headers, None, operation)
         try:
@@ -415,12 +412,9 @@ class SwiftClient:
             value = None
         if not isinstance(value, due):
             kind = answer.headers.get("content-type", "something unknown")
-            raise StorageError(
-                "%s: the answer is %s where JSON is due" % (what, kind),
-                server_message=auth.short(answer.body),
-                hint="Is storage_url Swift's own address?",
-                fatal=True,
-            )
+            message, words = "%s: the answer is %s where JSON is due" % (what, kind), auth.short(answer.body)
+            hint = "Is storage_url Swift's own address?"
+            raise StorageError(message, server_message=words, hint=hint, fatal=True)
         return value
 
     def info(self) -> dict[str, Any]:
@@ -442,13 +436,10 @@ class SwiftClient:
     def listing(
         self, container: Name = None, *, versions: bool = False, limit: Count = None, operation: str = "", **query: str
     ) -> Iterator[dict[str, Any]]:
-        """Rows of the account's or a container's listing in Swift's own JSON, page after page, at most limit.
-
-        query: prefix, delimiter, marker, end_marker.
-        """
+        """Rows of a listing in Swift's own JSON, page after page. query: prefix, delimiter, marker, end_marker."""
         asked: dict[str, Any] = {"format": "json", **{key: value for key, value in query.items() if value}}
-        kind, count = ("container", "object") if container is not None else ("account", "container")
-        whole = len(asked) == 1 and not versions
+        kind = "account" if container is None else "container"
+        whole = container is not None and len(asked) == 1 and not versions
         if versions:
             asked["versions"] = None
         seen = 0
@@ -460,7 +451,7 @@ class SwiftClient:
             yield from rows
             seen += len(rows)
             # Was this the last page? The container's own count tells at no cost; else /info tells the size of a page.
-            if not rows or (whole and str(seen) == answer.headers.get("x-%s-%s-count" % (kind, count))):
+            if not rows or (whole and str(seen) == answer.headers.get("x-container-object-count")):
                 return
             if len(rows) < PAGE and len(rows) < (asked.get("limit") or self._page(kind)):
                 return
