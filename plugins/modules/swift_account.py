@@ -1,14 +1,15 @@
+#!/usr/bin/python
 # Copyright: (c) 2026, polystore.storage contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: swift_account
 short_description: Manage an account of OpenStack Swift
 version_added: 0.1.0
-author:
-  - polystore.storage contributors (@polystore)
+author: polystore.storage contributors (@polystore)
 description:
   - Declares the metadata, the keys of temporary URLs and the quota of the account that the credentials lead to.
   - An option that is left out is left alone on the server. A run that finds everything as declared sends no write.

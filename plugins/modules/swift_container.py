@@ -1,14 +1,15 @@
+#!/usr/bin/python
 # Copyright: (c) 2026, polystore.storage contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: swift_container
 short_description: Manage containers of OpenStack Swift
 version_added: 0.1.0
-author:
-  - polystore.storage contributors (@polystore)
+author: polystore.storage contributors (@polystore)
 description:
   - Declares containers with their metadata, access control lists, storage policy, versioning, quotas, static web and
     cross-origin settings, synchronisation and keys of temporary URLs.

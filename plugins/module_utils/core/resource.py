@@ -170,8 +170,9 @@ def _parsed(opt: Opt, name: str, value: Any) -> Any:
         unknown = sorted(set(value) - set(opt.options))
         if unknown:
             raise ValueError("%s is unknown in it, known are %s" % (", ".join(unknown), ", ".join(sorted(opt.options))))
-    if opt.choices and value not in opt.choices:
-        raise ValueError("%r is not one of %s" % (value, ", ".join(opt.choices)))
+    for one in value if isinstance(value, list) else [value]:
+        if opt.choices and one not in opt.choices:
+            raise ValueError("%r is not one of %s" % (one, ", ".join(opt.choices)))
     return opt.parse(value) if opt.parse else value
 
 

@@ -24,12 +24,10 @@ from ansible_collections.polystore.storage.plugins.module_utils.core.resource im
 from ansible_collections.polystore.storage.plugins.module_utils.core.values import size
 from ansible_collections.polystore.storage.plugins.module_utils.swift import common
 
-META = "x-account-meta-"
-KEYS = ("temp-url-key", "temp-url-key-2")
-QUOTA = "quota-bytes"
-OWN = {**dict.fromkeys(KEYS, "temp_url_keys"), QUOTA: "quota_bytes"}
-FACTS = ("container_count", "object_count", "bytes_used")  # told, never compared; Swift counts with a delay
+META = common.ACCOUNT_META
+FACTS = common.ACCOUNT_FACTS
 NEEDS = {"temp_url_keys": "tempurl", "quota_bytes": "account_quotas"}
+OWN = {**dict.fromkeys(common.URL_KEYS, "temp_url_keys"), common.QUOTA: "quota_bytes"}
 
 
 @dc.dataclass
@@ -46,26 +44,11 @@ class Account(Item):
         return "of the credentials"
 
 
-def state_of(headers: Mapping[str, str]) -> State:
-    """The state that an account's headers tell."""
-    meta = common.meta_from(headers, META)
-    old = meta.pop(QUOTA, "")
-    quota = headers.get("x-account-quota-bytes") or old  # newer servers keep it apart from the metadata
-    keys = [meta.pop(name, "") for name in KEYS]
-    facts = {name: int(headers.get("x-account-" + name.replace("_", "-"), 0)) for name in FACTS}
-    return {
-        "metadata": meta,
-        "temp_url_keys": keys,
-        "quota_bytes": int(quota) if quota.isdigit() else None,
-        **facts,
-    }
-
-
 def headers_of(state: Mapping[str, Any]) -> dict[str, str]:
     """The metadata headers that make an account so, without their prefix."""
-    found = {**state["metadata"], **{n: v for n, v in zip(KEYS, state["temp_url_keys"]) if v}}
+    found = {**state["metadata"], **{n: v for n, v in zip(common.URL_KEYS, state["temp_url_keys"]) if v}}
     if state["quota_bytes"] is not None:
-        found[QUOTA] = str(state["quota_bytes"])
+        found[common.QUOTA] = str(state["quota_bytes"])
     return found
 
 
@@ -89,7 +72,7 @@ class Accounts(Resource):
             if error.code != 404:
                 raise
             headers = {}  # it comes to be with the first write
-        return {item.key: state_of(headers) for item in items}
+        return {item.key: common.account_state(headers) for item in items}
 
     def plan(self, item: Account, present: State | None) -> Change | None:
         keys = common.merged_keys(present, item.temp_url_keys)
@@ -110,7 +93,7 @@ class Accounts(Resource):
             try:
                 self.client.request("POST", headers=headers, operation="update account")
             except StorageError as error:
-                if error.code == 403 and META + QUOTA in headers:
+                if error.code == 403 and META + common.QUOTA in headers:
                     error.hint = "quota_bytes may only be set by a reseller admin; for others leave it out"
                 raise
         return [Made(change, {**(change.after or {}), **change.detail}) for change in group]

@@ -19,6 +19,8 @@ AUTH_OPTIONS = (
     *("project_id", "project_domain_name", "project_domain_id", "application_credential_id"),
     *("application_credential_name", "application_credential_secret", "token"),
 )
+ACCOUNT_META, QUOTA, URL_KEYS = "x-account-meta-", "quota-bytes", ("temp-url-key", "temp-url-key-2")
+ACCOUNT_FACTS = ("container_count", "object_count", "bytes_used")  # told, never compared; Swift counts with a delay
 MAX_META_NAME, MAX_META_VALUE, MAX_META_COUNT, MAX_META_TOTAL = 128, 256, 90, 4096
 
 
@@ -166,3 +168,16 @@ def merged_keys(present: Mapping[str, Any] | None, want: Any) -> Any:
 def same_keys(have: Any, want: Any) -> bool:
     """Whether two lists of keys are the same; none is as good as two empty ones."""
     return bool((have or ["", ""]) == want)
+
+
+def account_state(headers: Mapping[str, str]) -> dict[str, Any]:
+    """The state that an account's headers tell."""
+    meta = meta_from(headers, ACCOUNT_META)
+    old = meta.pop(QUOTA, "")
+    quota = headers.get("x-account-quota-bytes") or old  # newer servers keep it apart from the metadata
+    return {
+        "temp_url_keys": [meta.pop(name, "") for name in URL_KEYS],
+        "metadata": meta,
+        "quota_bytes": int(quota) if quota.isdigit() else None,
+        **{name: int(headers.get("x-account-" + name.replace("_", "-"), 0)) for name in ACCOUNT_FACTS},
+    }
