@@ -206,6 +206,7 @@ def _merge(sources: list[Source]) -> Source:
         # v1 and v3password share fields but never each other's values; an account's URL goes with who opened it.
         if index <= first or ranks[index] in ("", method) or "v1" not in (method, ranks[index]):
             allowed |= {"auth_url", *METHODS[method]} | ({"storage_url"} if index <= owner else set())
+            allowed |= {"user_domain_name", "user_domain_id"} if method == "v3token" else set()  # serve its project
         taken = {RIVAL.get(key) for key in merged}.union(merged)
         merged.update((key, value) for key, value in source.items() if key in allowed and key not in taken)
     merged["auth_type"] = method

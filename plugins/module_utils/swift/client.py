@@ -445,7 +445,7 @@ class SwiftClient:
         seen = 0
         while limit is None or seen < limit:
             if limit is not None:
-                asked["limit"] = min(limit - seen, self._page(kind) or 1000)
+                asked["limit"] = min(limit - seen, 1000 if limit <= 1000 else self._page(kind) or 1000)
             answer = self.request("GET", container, query=asked, operation=operation)
             rows = self._json(answer, "GET " + (container or "the account"), list)
             yield from rows
