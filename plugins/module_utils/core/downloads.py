@@ -82,8 +82,7 @@ class LocalFile(Item):
     remote: Remote = dc.field(default_factory=lambda: Remote("", None, None, ""))
 
     def identity(self) -> State:
-        found = {"dest": _printable(self.dest)}
-        return {**found, "source": self.remote.source} if self.remote.source else found
+        return {"dest": _printable(self.dest), **({"source": self.remote.source} if self.remote.source else {})}
 
     def label(self) -> str:
         return _printable(self.dest)
@@ -217,8 +216,8 @@ class Downloads(Resource):
         return pieces
 
     def _clash(self, one: str, other: str, path: str) -> StorageError:
-        text = "%s and %s cannot both be at %s" % (one, other, path)
-        return StorageError(text, operation="plan downloads", hint="Download them to different places")
+        text, hint = "%s and %s cannot both be at %s" % (one, other, path), "Download them to different places"
+        return StorageError(text, operation="plan downloads", hint=hint)
 
     def _pieces(self, item: Any) -> Iterator[LocalFile]:
         tree, files = self.remote(item)
@@ -241,8 +240,7 @@ class Downloads(Resource):
             root = dest if inside else os.path.dirname(dest)
             parts = parts if inside else (os.path.basename(dest),)
             path = os.path.join(root, *parts)
-            known = {"mode": item.mode, "owner": item.owner, "group": item.group}
-            yield LocalFile("present", path, root=root, parts=parts, remote=remote, **known)
+            yield LocalFile("present", path, item.mode, item.owner, item.group, root, parts, remote)
 
     def read(self, items: list[Any]) -> dict[Key, State]:
         found = {}
@@ -312,13 +310,10 @@ class Downloads(Resource):
                     return False
                 stack.callback(os.close, parent)
                 here = os.open(item.parts[-1], os.O_RDONLY | os.O_NOFOLLOW, dir_fd=parent)
-                local = stack.enter_context(os.fdopen(here, "rb", buffering=0))
+                local = stack.enter_context(os.fdopen(here, "rb", BLOCK))
                 if hasher is None:
                     return self._equal(remote, local)
-                while True:
-                    block = local.read(BLOCK)
-                    if not block:
-                        break
+                for block in iter(lambda: local.read(BLOCK), b""):
                     hasher.update(block)
             except OSError as error:
                 raise _local(error, item.dest, "read") from None
@@ -332,7 +327,7 @@ class Downloads(Resource):
             local.seek(place[0])
             with self.open(remote, place[0], mark[0]) as (mark[0], chunks):
                 for chunk in chunks:
-                    if _exactly(local, len(chunk)) != chunk:
+                    if local.read(len(chunk)) != chunk:
                         return False
                     place[0] += len(chunk)
             return not local.read(1)
@@ -344,7 +339,7 @@ class Downloads(Resource):
         item: LocalFile = change.item
         made = Made(change, change.after)
         folder = item.parts if item.remote.directory else item.parts[:-1]
-        verb = {"deleted": "removed"}.get(change.action, "written")
+        verb = "removed" if change.action == "deleted" else "written"
         parent = None
         try:
             parent = enter(item.root, folder, create=change.action != "deleted")
@@ -369,8 +364,7 @@ class Downloads(Resource):
         item: LocalFile = change.item
         name, remote = item.parts[-1], item.remote
         self._sweep(parent, (item.root, *item.parts[:-1]))
-        short = os.fsdecode(os.fsencode(name)[:200])
-        temporary = ".%s.polystore-%s" % (short, secrets.token_hex(8))
+        temporary = ".%s.polystore-%s" % (os.fsdecode(os.fsencode(name)[:200]), secrets.token_hex(8))
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         out = os.open(temporary, flags, 0o600, dir_fd=parent)
         try:
@@ -384,12 +378,6 @@ class Downloads(Resource):
                     os.fchown(out, uid, gid)
             self._attributes(parent, temporary, item, (change.after or {}).get("mode"))
             os.fsync(out)
-            try:
-                seen = os.stat(name, dir_fd=parent, follow_symlinks=False)
-                if not stat.S_ISREG(seen.st_mode):
-                    raise _refused(item.dest, seen, "file")
-            except FileNotFoundError:
-                pass
             os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -397,8 +385,7 @@ class Downloads(Resource):
             raise
         finally:
             os.close(out)
-        found = {**(change.after or {}), "size": size}
-        return {**found, "digest": digest} if digest else found
+        return {**(change.after or {}), "size": size, **({"digest": digest} if digest else {})}
 
     def _fetch(self, remote: Remote, out: int, path: str) -> tuple[int, str]:
         """Write the remote content to the descriptor, going on after a cut. Returns (size, digest or "")."""
@@ -487,23 +474,11 @@ class Downloads(Resource):
             surplus = []
             for path, size in local:
                 if path not in self._files:
-                    parts = tuple(path[len(below) :].split("/"))
-                    file = LocalFile("absent", path, root=root, parts=parts)
+                    file = LocalFile("absent", path, root=root, parts=tuple(path[len(below) :].split("/")))
                     surplus.append(Change(file, "deleted", {"size": size}, None))
-            brakes = (10, True) if item.max_delete is KEEP else item.max_delete
             due = sum(1 for path in self._files if path.startswith(below))
-            yield Scope(root, due, len(local), surplus, brakes, item.allow_empty)
-
-
-def _exactly(stream: Any, number: int) -> bytes:
-    """number bytes of an unbuffered stream, fewer only at its end."""
-    found = b""
-    while len(found) < number:
-        block = stream.read(number - len(found))
-        if not block:
-            break
-        found += block
-    return found
+            most = (10, True) if item.max_delete is KEEP else item.max_delete
+            yield Scope(root, due, len(local), surplus, most, item.allow_empty)
 
 
 def _regular(root: str) -> Iterator[tuple[str, int]]:
