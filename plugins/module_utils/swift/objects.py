@@ -12,7 +12,7 @@ import re
 import threading
 import time
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from ansible_collections.polystore.storage.plugins.module_utils.core import values
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError, StorageError
@@ -33,15 +33,21 @@ from ansible_collections.polystore.storage.plugins.module_utils.swift.common imp
     CONNECTION,
     check_limits,
     container_name,
-    meta_from,
     metadata,
     object_name,
 )
-from ansible_collections.polystore.storage.plugins.module_utils.swift.segments import EMPTY, Content, Writer, dlo
+from ansible_collections.polystore.storage.plugins.module_utils.swift.segments import (
+    EMPTY,
+    Content,
+    Writer,
+    delete_at,
+    guessed,
+    head,
+    headers_for,
+    iso,
+    same_type,
+)
 
-META = "x-object-meta-"
-HEADERS = ("content_encoding", "content_disposition", "cache_control")
-KEPT = ("content-language", "expires", "x-robots-tag")  # no option is for them, yet a POST or PUT would drop them
 BYTES = ("src", "content", "content_b64")
 WAYS = (*BYTES, "copy_from", "symlink_to")
 
@@ -74,19 +80,6 @@ def expiry(value: Any) -> str:
     return text.lower()
 
 
-def iso(moment: float) -> str:
-    """Seconds since the epoch as 2027-01-31T00:00:00Z."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
-
-
-def delete_at(text: str) -> int | None:
-    """Seconds since the epoch of a normal form of expiry(), None of "never"."""
-    if "T" in text:
-        return calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ"))
-    seconds = values.duration(text)
-    return None if seconds == values.NEVER else int(time.time()) + seconds
-
-
 def same_expiry(have: Any, want: str) -> bool:
     """Equal times; for a duration what is left may differ by a tenth, or a minute."""
     at = delete_at(want)
@@ -101,11 +94,6 @@ def same_text(have: Any, want: Any) -> bool:
     return (have or "") == (want or "")
 
 
-def same_type(have: Any, want: Any) -> bool:
-    """Equal media types: case and blanks around ";" make no difference."""
-    return re.sub(r"\s*;\s*", ";", (have or "").lower()) == re.sub(r"\s*;\s*", ";", want.lower())
-
-
 def header_text(value: str) -> str:
     """The value of a header. Raises ValueError."""
     return values.plain_text(value).strip()
@@ -117,15 +105,6 @@ def segment_bytes(value: Any) -> int:
     if number < 1:
         raise ValueError("%r is no size of a segment" % (value,))
     return number
-
-
-def guessed(name: str) -> str:
-    """The content type that a name suggests, the same on every host."""
-    import mimetypes
-
-    kind, packed = mimetypes.MimeTypes().guess_type("/" + name.rsplit("/", 1)[-1])
-    packer = {"gzip": "application/gzip", "bzip2": "application/x-bzip2", "xz": "application/x-xz"}
-    return packer.get(packed or "", "application/octet-stream") if packed else kind or "application/octet-stream"
 
 
 @dc.dataclass
@@ -153,40 +132,6 @@ class ObjectItem(ContentItem):
         return self.container, self.name, store
 
 
-def state_of(headers: dict[str, str], version: str) -> State:
-    """An object's state from the headers of its HEAD. version: the id of its version in a versioned container."""
-    state: State = {
-        "size": int(headers.get("content-length", 0)),
-        "checksum": headers.get("etag", "").strip('"'),
-        "content_type": headers.get("content-type", ""),
-        "metadata": meta_from(headers, META),
-    }
-    if headers.get("x-delete-at"):
-        state["expires"] = iso(int(headers["x-delete-at"]))
-    state.update({n: headers[n.replace("_", "-")] for n in HEADERS if headers.get(n.replace("_", "-"))})
-    if "x-symlink-target" in headers:
-        state["symlink_to"] = unquote(headers["x-symlink-target"])
-    elif "x-static-large-object" in headers:
-        state["large_object"] = "slo"
-    elif "x-object-manifest" in headers:
-        state["large_object"] = "dlo"
-    state.update(_kept={n: headers[n] for n in KEPT if n in headers}, _dlo=dlo(headers), _version=version)
-    return state
-
-
-def headers_for(state: State) -> dict[str, str]:
-    """All headers that a PUT or POST needs to lead to a state: what it does not name, Swift drops."""
-    headers = {META + k: v for k, v in (state.get("metadata") or {}).items()}
-    headers.update({n.replace("_", "-"): state[n] for n in HEADERS if state.get(n)})
-    headers.update(state.get("_kept", {}))
-    if state.get("content_type"):
-        headers["content-type"] = state["content_type"]
-    at = delete_at(state["expires"]) if state.get("expires") else None
-    if at is not None:
-        headers["x-delete-at"] = str(at)
-    return headers
-
-
 class ObjectResource(Resource):
     """What the module swift_object declares."""
 
@@ -211,8 +156,10 @@ class ObjectResource(Resource):
         lock = threading.Lock()
 
         def one(item: Any) -> None:
-            state = self.head(*item.key)
-            source = self.head(item.copy_from[0], item.copy_from[1], True) if item.copy_from is not KEEP else None
+            state = head(self.client, *item.key)
+            source = (
+                head(self.client, item.copy_from[0], item.copy_from[1], True) if item.copy_from is not KEEP else None
+            )
             with lock:
                 if state is not None:
                     found[item.key] = state
@@ -226,28 +173,10 @@ class ObjectResource(Resource):
         self.writer.look(item.place() for item in items)
         return found
 
-    def head(self, container: str, name: str, follow: bool = False) -> State | None:
-        """The state of an object, a symlink's own unless followed; None where there is none."""
-        query: dict[str, str] = {} if follow else {"symlink": "get"}
-        try:
-            headers = self.client.request("HEAD", container, name, query=query, operation="read object").headers
-            version = headers.get("x-object-version-id", "")
-            if not follow and version and headers.get("x-symlink-target", "").endswith("?version-id=" + version):
-                # In a versioned container every object is a symlink to its version, and the expiry is the symlink's.
-                query["version-id"] = version
-                outer = {k: v for k, v in headers.items() if k == "x-delete-at"}
-                answer = self.client.request("HEAD", container, name, query=query, operation="read object")
-                headers = {**answer.headers, **outer}
-        except StorageError as error:
-            if error.code == 404:
-                return None
-            raise
-        return state_of(headers, version)
-
     def plan(self, item: Any, present: State | None) -> Change | None:
         if item.state == "absent":
             if present is None:
-                self.writer.leftovers(item.place(), (), False)
+                self.writer.leftovers(item.place(), ())
             return compare(item, present)
         way = only_one(item, WAYS, needed=present is None)
         content, extra = None, {}
@@ -265,7 +194,7 @@ class ObjectResource(Resource):
         if change is None:
             if present is not None:
                 kept = content.names() if content and content.large and item.compare == "checksum" else ()
-                self.writer.leftovers(item.place(), kept, present.get("large_object") == "slo")
+                self.writer.leftovers(item.place(), kept)
             return None
         return self._completed(change, content if extra else None, bool(extra))
 

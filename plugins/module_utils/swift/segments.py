@@ -5,20 +5,27 @@
 
 from __future__ import annotations
 
+import calendar
 import hashlib
 import json
 import os
 import re
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+from ansible_collections.polystore.storage.plugins.module_utils.core import values
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError, StorageError
 from ansible_collections.polystore.storage.plugins.module_utils.core.files import Source
-from ansible_collections.polystore.storage.plugins.module_utils.core.values import human, new_md5
+from ansible_collections.polystore.storage.plugins.module_utils.core.resource import State
+from ansible_collections.polystore.storage.plugins.module_utils.swift.common import meta_from
 
 EMPTY = "d41d8cd98f00b204e9800998ecf8427e"  # the md5 of nothing
+META = "x-object-meta-"
+HEADERS = ("content_encoding", "content_disposition", "cache_control")
+KEPT = ("content-language", "expires", "x-robots-tag")  # no option is for them, yet a POST or PUT would drop them
 Name = tuple[str, str]  # container, object
 
 
@@ -65,7 +72,7 @@ def maybe_dlo(row: Mapping[str, Any]) -> bool:
 
 def _refers(client: Any, container: str, row: Mapping[str, Any]) -> tuple[list[tuple[str, ...]], tuple[str, ...]]:
     """(segments, DLO prefix) that one row of a listing refers to. What has gone meanwhile refers to nothing."""
-    version = row.get("version_id") if row.get("version_id") not in (None, "null") else None
+    version = row.get("version_id") if row.get("version_id") != "null" else None
     try:
         if row.get("symlink_path"):
             return [tuple(unquote(row["symlink_path"]).lstrip("/").split("/", 3)[2:])], ()
@@ -158,6 +165,85 @@ def bulk_delete(client: Any, names: Iterable[Name]) -> dict[Name, StorageError]:
     return failed
 
 
+def iso(moment: float) -> str:
+    """Seconds since the epoch as 2027-01-31T00:00:00Z."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
+
+
+def delete_at(text: str) -> int | None:
+    """Seconds since the epoch of a normal form of expiry(), None of "never"."""
+    if "T" in text:
+        return calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ"))
+    seconds = values.duration(text)
+    return None if seconds == values.NEVER else int(time.time()) + seconds
+
+
+def same_type(have: Any, want: Any) -> bool:
+    """Equal media types: case and blanks around ";" make no difference."""
+    return re.sub(r"\s*;\s*", ";", (have or "").lower()) == re.sub(r"\s*;\s*", ";", want.lower())
+
+
+def guessed(name: str) -> str:
+    """The content type that a name suggests, the same on every host."""
+    import mimetypes
+
+    kind, packed = mimetypes.MimeTypes().guess_type("/" + name.rsplit("/", 1)[-1])
+    packer = {"gzip": "application/gzip", "bzip2": "application/x-bzip2", "xz": "application/x-xz"}
+    return packer.get(packed or "", "application/octet-stream") if packed else kind or "application/octet-stream"
+
+
+def state_of(headers: dict[str, str], version: str) -> State:
+    """An object's state from the headers of its HEAD. version: the id of its version in a versioned container."""
+    state: State = {
+        "size": int(headers.get("content-length", 0)),
+        "checksum": headers.get("etag", "").strip('"'),
+        "content_type": headers.get("content-type", ""),
+        "metadata": meta_from(headers, META),
+    }
+    if headers.get("x-delete-at"):
+        state["expires"] = iso(int(headers["x-delete-at"]))
+    state.update({n: headers[n.replace("_", "-")] for n in HEADERS if headers.get(n.replace("_", "-"))})
+    if "x-symlink-target" in headers:
+        state["symlink_to"] = unquote(headers["x-symlink-target"])
+    elif "x-static-large-object" in headers:
+        state["large_object"] = "slo"
+    elif "x-object-manifest" in headers:
+        state["large_object"] = "dlo"
+    state.update(_kept={n: headers[n] for n in KEPT if n in headers}, _dlo=dlo(headers), _version=version)
+    return state
+
+
+def headers_for(state: State) -> dict[str, str]:
+    """All headers that a PUT or POST needs to lead to a state: what it does not name, Swift drops."""
+    headers = {META + k: v for k, v in (state.get("metadata") or {}).items()}
+    headers.update({n.replace("_", "-"): state[n] for n in HEADERS if state.get(n)})
+    headers.update(state.get("_kept", {}))
+    if state.get("content_type"):
+        headers["content-type"] = state["content_type"]
+    at = delete_at(state["expires"]) if state.get("expires") else None
+    if at is not None:
+        headers["x-delete-at"] = str(at)
+    return headers
+
+
+def head(client: Any, container: str, name: str, follow: bool = False) -> State | None:
+    """The state of an object, a symlink's own unless followed; None where there is none."""
+    query: dict[str, str] = {} if follow else {"symlink": "get"}
+    try:
+        headers = client.request("HEAD", container, name, query=query, operation="read object").headers
+        version = headers.get("x-object-version-id", "")
+        if not follow and version and headers.get("x-symlink-target", "").endswith("?version-id=" + version):
+            # In a versioned container every object is a symlink to its version, and the expiry is the symlink's.
+            query["version-id"] = version
+            outer = {k: v for k, v in headers.items() if k == "x-delete-at"}
+            headers = {**client.request("HEAD", container, name, query=query, operation="read object").headers, **outer}
+    except StorageError as error:
+        if error.code == 404:
+            return None
+        raise
+    return state_of(headers, version)
+
+
 def home(container: str, name: str, store: str) -> str:
     """What the names of an object's own segments begin with; the rest is <md5>-<bytes>."""
     path = name if store == container + "_segments" else "%s/%s" % (container, name)
@@ -233,7 +319,7 @@ class Content:
 
 def joined(digests: Iterable[str]) -> str:
     """The ETag of an SLO whose segments have these md5s."""
-    digest = new_md5()
+    digest = values.new_md5()
     digest.update("".join(digests).encode("ascii"))
     return str(digest.hexdigest())
 
@@ -268,7 +354,8 @@ class Writer:
         number = -(-content.source.size // content.part)
         if content.large and number > most:
             raise StorageError(
-                "%s in segments of %s are %d segments" % (human(content.source.size), human(content.part), number),
+                "%s in segments of %s are %d segments"
+                % (values.human(content.source.size), values.human(content.part), number),
                 operation="check options",
                 hint="This server takes %d: raise segment_size" % most,
             )
@@ -306,12 +393,10 @@ class Writer:
         for container, name, store in objects:
             stores.setdefault(store, []).append(home(container, name, store))
         for store, homes in stores.items():
-            self.own.update({(store, one): {} for one in homes})
             for row in listed(self.client, store, prefix=os.path.commonprefix(homes)):
                 at = row["name"].rfind("/slo/") + 5
-                mine = self.own.get((store, row["name"][:at]))
-                if mine is not None and re.match(r"[0-9a-f]{32}-\d+\Z", row["name"][at:]):
-                    mine[row["name"]] = row
+                if re.match(r"[0-9a-f]{32}-\d+\Z", row["name"][at:]):
+                    self.own.setdefault((store, row["name"][:at]), {})[row["name"]] = row
 
     def send(self, content: Content, headers: Mapping[str, Any]) -> str:
         """PUT the object, its missing segments before it; the ETag. What was there stays until the new is complete."""
@@ -385,13 +470,15 @@ class Writer:
         with self._lock:
             self.doomed |= gone - {(store, name) for name in kept}
 
-    def leftovers(self, place: tuple[str, str, str], kept: Iterable[str], large: bool) -> None:
-        """The same where nothing was changed: what a dead run left. large: an SLO is there, and kept a guess at it."""
-        names = set(self.own.get((place[2], home(*place)), ())).difference(kept)
-        if names and large:
-            names -= {s.name[1] for s in manifest(self.client, place[0], place[1]) if s.name[:1] == (place[2],)}
+    def leftovers(self, place: tuple[str, str, str], kept: Iterable[str]) -> None:
+        """The same where nothing was changed: what a dead run left. kept: what the object surely uses."""
+        container, name, store = place
+        names = {(store, one) for one in set(self.own.get((store, home(*place)), ())).difference(kept)}
+        if names:  # its own manifests, old versions too: that is cheaper than to look through the account
+            rows = [r for r in listed(self.client, container, prefix=name, versions=True) if r["name"] == name]
+            names -= segments_of(self.client, self.run.workers, container, rows)
         with self._lock:
-            self.doomed |= {(place[2], name) for name in names}
+            self.doomed |= names
 
     def finish(self) -> None:
         """Remove the obsolete segments that nothing uses."""
