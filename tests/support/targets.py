@@ -77,7 +77,7 @@ class Ran:
         """A number of the closing recap, over all hosts: recap("changed")."""
         tail = self.output.rsplit("PLAY RECAP", 1)[-1]
         parts = [part.partition("=") for line in tail.splitlines() for part in line.split()]
-        return sum(int(value) for name, _, value in parts if name == word and value.isdigit())
+        return sum(int(value) for name, _equals, value in parts if name == word and value.isdigit())
 
 
 def environment(scratch: pathlib.Path, extra: Mapping[str, str]) -> dict[str, str]:

@@ -175,4 +175,4 @@ def test_plain_values() -> None:
     value = {_Text("a"): [_Text("b"), (_Number(1), True, None, 1.5)], 2: {"c": _Text("d")}}
     found = fastpath.plain(value)
     assert found == {"a": ["b", [1, True, None, 1.5]], "2": {"c": "d"}}
-    assert type(found["a"][0]) is str and type(found["a"][1][0]) is int and found["a"][1][1] is True
+    assert found["a"][0].__class__ is str and found["a"][1][0].__class__ is int and found["a"][1][1] is True

@@ -152,12 +152,14 @@ def execute(
     check: bool = False,
     diff: bool = False,
     tell: Callable[[str], Any] | None = None,
-    environ: Mapping[str, str] = os.environ,
+    environ: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Run a Resource or Query class with validated options; returns the module's result, errors included.
 
     given: the names that the task really has (None is a value there); tell: where progress lines go.
+    environ: the environment variables, default the process's own.
     """
+    environ = os.environ if environ is None else environ
     run = Run(check=check, diff=diff, tell=tell)
     try:
         if issubclass(subject, Query):

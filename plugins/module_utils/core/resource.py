@@ -62,7 +62,7 @@ class Opt:
 
 def _field(**options: Any) -> Any:
     opt = Opt(**options)
-    return dc.field(default=opt.default, metadata={"opt": opt})
+    return dc.field(default=opt.default, metadata={"opt": opt})  # pylint: disable=invalid-field-call
 
 
 def key(type: str = "str", **options: Any) -> Any:

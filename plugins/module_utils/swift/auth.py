@@ -430,10 +430,10 @@ def short(body: bytes) -> str:
 def trouble(error: BaseException, url: str, timeout: float) -> StorageError:
     """What went wrong below HTTP. The library's own text is not shown: it may quote headers."""
     seen: list[Any] = [error]
-    for one in seen:  # grows while it is walked: a chain of wrapped exceptions
+    for one in seen:  # a chain of wrapped exceptions: it grows while it is walked
         for inner in (*one.args, getattr(one, "reason", None), one.__cause__, one.__context__):
             if isinstance(inner, BaseException) and inner not in seen:
-                seen.append(inner)
+                seen.append(inner)  # pylint: disable=modified-iterating-list
     names = {base.__name__ for one in seen for base in type(one).__mro__}
     among, message, hint, transient, fatal = next(row for row in BROKEN if names & row[0])
     details = (getattr(one, "verify_message", "") or getattr(one, "strerror", "") for one in reversed(seen))

@@ -120,7 +120,7 @@ class SwiftDownload(Downloads):
     def _row(self, container: str, row: dict[str, Any], prefix: str) -> Remote:
         """A row of the listing. detail: container, name, whether a static large object."""
         name, etag = row["name"], row.get("slo_etag") or row.get("hash") or ""
-        kind = str(row.get("content_type", "")).split(";")[0]
+        kind = str(row.get("content_type", "")).split(";", 1)[0]
         folder = not row["bytes"] and (name.endswith("/") or kind == "application/directory")
         large = bool(row.get("slo_etag"))
         digest = etag.strip('"')

@@ -18,7 +18,7 @@ from polystore_sandbox.home import Home, SandboxError
 
 
 def _port(text: str) -> tuple[str, int]:
-    name, _, number = text.partition("=")
+    name, _equals, number = text.partition("=")
     if not number.isdigit() or int(number) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not SERVICE=PORT")
     return name, int(number)

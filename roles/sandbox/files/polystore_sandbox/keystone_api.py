@@ -80,7 +80,7 @@ def _over_http(url: str, method: str, data: bytes, headers: dict[str, str]) -> _
 
 def _in_process(application: Any, path: str, method: str, data: bytes, headers: dict[str, str]) -> _Answer:
     environ: dict[str, Any] = {"REQUEST_METHOD": method, "CONTENT_LENGTH": str(len(data))}
-    environ["PATH_INFO"], _, environ["QUERY_STRING"] = path.partition("?")
+    environ["PATH_INFO"], _mark, environ["QUERY_STRING"] = path.partition("?")
     environ["wsgi.input"] = io.BytesIO(data)
     environ["CONTENT_TYPE"] = headers["Content-Type"]
     if headers["X-Auth-Token"]:

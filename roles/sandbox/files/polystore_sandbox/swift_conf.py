@@ -160,7 +160,7 @@ def log_to_stderr(conf: Any, name: str, _console: bool, _route: str, fmt: str, l
     for handler in list(logger.handlers):
         if isinstance(handler, handlers.SysLogHandler):
             logger.removeHandler(handler)
-    if not any(type(handler) is logging.StreamHandler for handler in logger.handlers):
+    if not any(handler.__class__ is logging.StreamHandler for handler in logger.handlers):
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("%(asctime)s " + (fmt or "%(message)s").strip()))
         logger.addHandler(handler)
