@@ -46,6 +46,8 @@ from ansible_collections.polystore.storage.plugins.module_utils.swift.segments i
     headers_for,
     iso,
     same_type,
+    segment_bytes,
+    segments_of,
 )
 
 BYTES = ("src", "content", "content_b64")
@@ -97,14 +99,6 @@ def same_text(have: Any, want: Any) -> bool:
 def header_text(value: str) -> str:
     """The value of a header. Raises ValueError."""
     return values.plain_text(value).strip()
-
-
-def segment_bytes(value: Any) -> int:
-    """The size of a segment, at least 1. Raises ValueError."""
-    number = values.size(value)
-    if number < 1:
-        raise ValueError("%r is no size of a segment" % (value,))
-    return number
 
 
 @dc.dataclass
@@ -268,7 +262,8 @@ class ObjectResource(Resource):
         replaced = after is None or any(n in change.fields for n in ("checksum", "symlink_to", "size"))
         if replaced and before.get("large_object") and not before["_version"]:
             row = {"name": name, "bytes": 0, "hash": EMPTY}
-            old = self.writer.parts_of(container, {**row, **({} if before["_dlo"] else {"slo_etag": ""})})
+            row.update({} if before["_dlo"] else {"slo_etag": ""})
+            old = segments_of(self.client, self.run.workers, container, [row])
         if after is None:
             try:
                 self.client.request("DELETE", container, name, operation="delete object")

@@ -183,6 +183,14 @@ def same_type(have: Any, want: Any) -> bool:
     return re.sub(r"\s*;\s*", ";", (have or "").lower()) == re.sub(r"\s*;\s*", ";", want.lower())
 
 
+def segment_bytes(value: Any) -> int:
+    """The size of a segment, at least 1. Raises ValueError."""
+    number = values.size(value)
+    if number < 1:
+        raise ValueError("%r is no size of a segment" % (value,))
+    return number
+
+
 def guessed(name: str) -> str:
     """The content type that a name suggests, the same on every host."""
     import mimetypes
@@ -298,7 +306,11 @@ class Content:
         if kind == "slo":
             pieces = manifest(client, self.container, self.name)
         else:
-            rows = [r for r in listed(client, prefix[0], prefix=prefix[1]) if (prefix[0], r["name"]) != self._me()]
+            rows = [
+                r
+                for r in listed(client, prefix[0], prefix=prefix[1])
+                if (prefix[0], r["name"]) != (self.container, self.name)
+            ]
             pieces = [
                 Segment((prefix[0], r["name"]), r["hash"] if "slo_etag" not in r else "", r["bytes"], "") for r in rows
             ]
@@ -312,9 +324,6 @@ class Content:
                 return False
             at += piece.size
         return True
-
-    def _me(self) -> Name:
-        return (self.container, self.name)
 
 
 def joined(digests: Iterable[str]) -> str:
@@ -458,10 +467,6 @@ class Writer:
             )
             with self._lock:
                 self._containers[store] = {"x-storage-policy": policy or ""}
-
-    def parts_of(self, container: str, row: Mapping[str, Any]) -> set[Name]:
-        """The segments that an object refers to, by its row of a listing or the like."""
-        return segments_of(self.client, self.run.workers, container, [row])
 
     def obsolete(self, place: tuple[str, str, str], kept: Iterable[str] = (), old: Iterable[Name] = ()) -> None:
         """At the end remove old and what lies under the name of place (container, name, store), but for kept."""
