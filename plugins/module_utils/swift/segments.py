@@ -18,7 +18,6 @@ from urllib.parse import unquote
 
 from ansible_collections.polystore.storage.plugins.module_utils.core import values
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError, StorageError
-from ansible_collections.polystore.storage.plugins.module_utils.core.files import Source
 from ansible_collections.polystore.storage.plugins.module_utils.core.resource import State
 from ansible_collections.polystore.storage.plugins.module_utils.swift.common import meta_from
 
@@ -263,10 +262,10 @@ def home(container: str, name: str, store: str) -> str:
 class Content:
     """What one object should hold. place: container, name, the container of its segments.
 
-    part: bytes of a segment; more than that is sent as an SLO.
+    source: a Source of core.files; part: bytes of a segment; more than that is sent as an SLO.
     """
 
-    def __init__(self, workers: Any, source: Source, place: tuple[str, str, str], part: int) -> None:
+    def __init__(self, workers: Any, source: Any, place: tuple[str, str, str], part: int) -> None:
         self.workers, self.source, self.part = workers, source, part
         (self.container, self.name, self.store), self.home = place, home(*place)
         self.large = source.size > part
@@ -300,7 +299,7 @@ class Content:
         if size != self.source.size:
             return False
         if not kind:
-            return etag == self.source.md5()
+            return bool(etag == self.source.md5())
         if kind == "slo" and self.large and etag == self.etag():
             return True
         if kind == "slo":
