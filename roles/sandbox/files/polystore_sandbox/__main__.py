@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, polystore.storage contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""python -m polystore_sandbox start|stop|status|absent --dir DIR: prints what runs as JSON.
+"""python -m polystore_sandbox start|stop|status|absent --dir DIR, or install --venv VENV: prints JSON.
 
 Passwords are in the files endpoints.json, env.sh and clouds.yaml of DIR, which only its owner can read.
 """
@@ -14,6 +14,7 @@ import sys
 from typing import Any
 
 from polystore_sandbox import daemon, registry
+from polystore_sandbox.environment import install, run
 from polystore_sandbox.home import Home, SandboxError
 
 
@@ -27,8 +28,9 @@ def _port(text: str) -> tuple[str, int]:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = argparse.ArgumentParser(prog="polystore_sandbox", description=__doc__)
-    made.add_argument("command", choices=["start", "stop", "status", "absent", "serve"])
-    made.add_argument("--dir", required=True, help="the sandbox's directory; holds all its state")
+    made.add_argument("command", choices=["install", "start", "stop", "status", "absent", "serve"])
+    made.add_argument("--dir", default="", help="the sandbox's directory; holds all its state")
+    made.add_argument("--venv", default="", help="install, start: the virtual environment, made when missing")
     made.add_argument("--services", default="", help="comma separated; there are: " + ", ".join(registry.names()))
     made.add_argument("--address", default="127.0.0.1", help="where to listen (default %(default)s)")
     made.add_argument("--port", action="append", default=[], type=_port, metavar="SERVICE=PORT", help="0: any free one")
@@ -38,9 +40,28 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
+def install_and_start(home: Home, wanted: list[str], given: argparse.Namespace) -> dict[str, Any]:
+    """Starts with the environment's interpreter, which gets what it lacks first."""
+    ports = dict(given.port)
+    changed = home.create(given.check)
+    made = install(given.venv, wanted, given.check)
+    if given.check:
+        result = daemon.start(home, wanted, given.address, ports, check=True)
+    else:
+        options = ["--dir", str(home.folder), "--services", ",".join(wanted), "--address", given.address]
+        options += [f"--port={name}={number}" for name, number in ports.items()]
+        options += ["--owner", str(given.owner)] + (["--remove"] if given.remove else [])
+        result = json.loads(run([made["python"], "-m", "polystore_sandbox", "start", *options]))
+    return {**result, "changed": changed or made["changed"] or result["changed"], "installed": made["installed"]}
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code; an error is one message on stderr."""
-    given = parser().parse_args(arguments)
+    options = parser()
+    given = options.parse_args(arguments)
+    needed = "venv" if given.command == "install" else "dir"
+    if not getattr(given, needed):
+        options.error(f"{given.command} needs --{needed}")
     home = Home(given.dir)
     wanted = [name.strip() for name in given.services.split(",") if name.strip()]
     try:
@@ -50,7 +71,11 @@ def main(arguments: list[str] | None = None) -> int:
         if given.command == "serve":
             daemon.serve(home, wanted[0], given.owner, given.remove)
             return 0
-        if given.command == "start":
+        if given.command == "install":
+            result = install(given.venv, wanted or ["swift"], given.check)
+        elif given.command == "start" and given.venv:
+            result = install_and_start(home, wanted or ["swift"], given)
+        elif given.command == "start":
             result = daemon.start(
                 home, wanted or ["swift"], given.address, dict(given.port), given.owner, given.remove, given.check
             )

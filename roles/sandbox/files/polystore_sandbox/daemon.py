@@ -77,18 +77,14 @@ def start(
     Raises SandboxError.
     """
     services = find_all(wanted)
-    for service in services:
-        missing = [name for name in service.packages if importlib.util.find_spec(name) is None]
-        if missing:
-            raise SandboxError(
-                f"{service.name} needs the Python packages {', '.join(missing)}, which {sys.executable} does not have"
-            )
+    missing = {name for service in services for name in service.requirements if not importlib.util.find_spec(name)}
+    if missing and not check:
+        raise SandboxError(f"{sys.executable} lacks the Python packages {', '.join(sorted(missing))}: see `install`")
     for name in ports or {}:
         find(name)
-    if check and not home.is_sandbox():
+    changed = home.create(check)
+    if check and changed:
         return {"changed": True, "services": {}}
-    home.create()
-    changed = False
     with _alone(home):
         for name in home.services():
             if home.pid(name) is not None and name not in [service.name for service in services]:

@@ -27,13 +27,16 @@ class Home:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder).expanduser().absolute()
 
-    def create(self) -> None:
-        """Makes the directory; refuses one that holds other things."""
-        marker = self.folder / MARKER
-        if self.folder.is_dir() and not marker.exists() and set(os.listdir(self.folder)) - {"venv", "lib"}:
+    def create(self, check: bool = False) -> bool:
+        """Makes the directory; refuses one that holds other things. True when it was not there (check: is not)."""
+        if self.is_sandbox():
+            return False
+        if self.folder.exists() and (not self.folder.is_dir() or set(os.listdir(self.folder)) - {"lib"}):
             raise SandboxError(f"{self.folder} holds other things and is no sandbox: name an empty or a new directory")
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        marker.touch(mode=0o600)
+        if not check:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            (self.folder / MARKER).touch(mode=0o600)
+        return True
 
     def is_sandbox(self) -> bool:
         """True when the directory was made by `create`."""

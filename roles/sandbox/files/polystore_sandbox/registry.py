@@ -36,7 +36,7 @@ class Service(Protocol):
 
     name: str
     order: int  # lower ones are started first and their URL is known to those after them
-    packages: tuple[str, ...]  # what must be importable
+    requirements: dict[str, str]  # what must be importable -> what pip installs for it
 
     def prepare(self) -> None:
         """Runs first in the server's process, before any other import."""

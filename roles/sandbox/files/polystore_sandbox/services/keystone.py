@@ -56,7 +56,11 @@ class Keystone:
 
     name = "keystone"
     order = 10
-    packages: tuple[str, ...] = ("keystone", "keystonemiddleware", "waitress")
+    requirements: dict[str, str] = {
+        "keystone": "keystone>=25,<31",
+        "keystonemiddleware": "keystonemiddleware>=10,<14",
+        "waitress": "waitress>=3,<4",
+    }
 
     def prepare(self) -> None:
         """Keystone reads sys.argv and OS_* variables as its own."""

@@ -29,7 +29,7 @@ class Swift:
 
     name = "swift"
     order = 20
-    packages: tuple[str, ...] = ("swift", "eventlet")
+    requirements: dict[str, str] = {"swift": "swift>=2.33,<3", "eventlet": "eventlet>=0.36,<1"}
 
     def prepare(self) -> None:
         """Makes sockets, threads and sleep green."""
