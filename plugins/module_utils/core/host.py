@@ -134,7 +134,7 @@ def client_for(connection: Any, params: Mapping[str, Any], parallel: int, enviro
 
 
 def _bounds(params: Mapping[str, Any]) -> tuple[int, tuple[int, int] | None]:
-    parallel = params.get("parallel") or 8
+    parallel = 8 if params.get("parallel") is None else params["parallel"]
     if not 1 <= parallel <= 64:
         raise OptionError("parallel", "%d is out of bounds" % parallel, "Give 1 to 64")
     shard = params.get("shard")
