@@ -100,9 +100,8 @@ def tree_of(path):
     found = {}
     for top, _folders, files in os.walk(path):
         for name in files:
-            whole = os.path.join(top, name)
-            with open(whole, "rb") as stream:
-                found[os.path.relpath(whole, path)] = stream.read()
+            with open(os.path.join(top, name), "rb") as stream:
+                found[os.path.relpath(stream.name, path)] = stream.read()
     return found
 
 
