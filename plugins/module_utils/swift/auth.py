@@ -455,8 +455,8 @@ def refusal(
         hint = "A proxy in between does that: give the address behind it as %s." % option
         message += ", redirected to " + headers.get("location", "nowhere").split("?")[0]
         fatal = True
-    elif status == 404 and fatal:
-        hint = "Check %s (OS_AUTH_URL): nothing is there." % option
+    elif fatal and (status == 404 or not hint):
+        hint = "Is %s (OS_AUTH_URL) right?" % option
     elif status == 404 and what.startswith("PUT ") and "/" in what:
         hint = "The container %s does not exist: create it first." % what[4:].split("/")[0]
     return StorageError(

@@ -253,6 +253,7 @@ class SwiftClient:
         agent = "polystore.storage"
         connection = self._http.HTTPConnection(url, None, *tls, default_user_agent=agent, timeout=c.timeout)
         connection.requests_args["allow_redirects"] = False
+        connection.request_session.resolve_redirects = lambda *_args, **_more: iter(())  # not even prepared
         return connection
 
     def _send(self, connection: Any, method: str, path: str, headers: Mapping[str, Any], data: Any = None) -> Any:
