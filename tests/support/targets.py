@@ -48,6 +48,7 @@ class Row:
     outcome: str
     result: dict[str, Any]
     seconds: float
+    at: float = 0.0
 
     @property
     def short(self) -> str:

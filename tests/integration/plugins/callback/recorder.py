@@ -22,7 +22,7 @@ author: polystore.storage contributors (@polystore)
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]
-    """One line a host and task: task, action, host, outcome, result, seconds."""
+    """One line a host and task: task, action, host, outcome, result, seconds, and when it ended (at)."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"
@@ -47,7 +47,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             "host": host.get_name(),
             "outcome": outcome,
             "result": result,
-            "seconds": round(time.monotonic() - self._started, 3),
+            "seconds": round(time.monotonic() - self._started, 4),
+            "at": time.monotonic(),
         }
         self._file.write(json.dumps(line, default=str, sort_keys=True) + "\n")
         self._file.flush()
