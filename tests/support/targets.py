@@ -85,6 +85,8 @@ def environment(scratch: pathlib.Path, extra: Mapping[str, str]) -> dict[str, st
     """A clean environment for Ansible with the collection on its path; extra: the connection's variables."""
     env = {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN)}
     plugins = INTEGRATION / "plugins"
+    config = scratch / "ansible.cfg"
+    config.write_text("[defaults]\n", "ascii")
     env.update(
         ANSIBLE_COLLECTIONS_PATH=str(COLLECTION.parents[2]),
         ANSIBLE_ROLES_PATH=str(TARGETS),
@@ -94,7 +96,7 @@ def environment(scratch: pathlib.Path, extra: Mapping[str, str]) -> dict[str, st
         ANSIBLE_HOME=str(scratch / "home"),
         ANSIBLE_LOCAL_TEMP=str(scratch / "tmp"),
         ANSIBLE_REMOTE_TEMP=str(scratch / "tmp"),
-        ANSIBLE_CONFIG=os.devnull,
+        ANSIBLE_CONFIG=str(config),
         ANSIBLE_PIPELINING="true",
         ANSIBLE_DEPRECATION_WARNINGS="false",
         ANSIBLE_LOCALHOST_WARNING="false",
