@@ -51,7 +51,9 @@ def test_target(
 ) -> None:
     scratch = pathlib.Path(tmp_path_factory.getbasetemp()) / ("target-" + name)
     shutil.rmtree(scratch, ignore_errors=True)
-    ran = targets.run_target(name, way == "fast", scratch, swift.environment(), "psi-%s-%d" % (name, os.getpid()))
+    ran = targets.run_target(
+        name, way == "fast", scratch, swift.environment(), "psi-%s-%d" % (name.replace("_", "-"), os.getpid())
+    )
     assert ran.code == 0, ran.output
     ours = [row for row in ran.rows if row.short.startswith(OURS) and row.outcome == "ok"]
     if way == "fast":
