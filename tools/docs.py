@@ -19,6 +19,7 @@ ANSIBLE = "https://docs.ansible.com/projects/ansible/latest/"
 # The pages of Ansible's own documentation that the generated ones refer to, so that no network is needed.
 LABELS = {
     "ansible_configuration_settings": "reference_appendices/config.html",
+    "action_plugins": "plugins/action.html",
     "common_return_values": "reference_appendices/common_return_values.html",
     "ansible_variable_precedence": "reference_appendices/general_precedence.html",
     "playbooks_lookups": "playbook_guide/playbooks_lookups.html",

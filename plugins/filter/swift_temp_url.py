@@ -12,7 +12,7 @@ author:
   - polystore.storage contributors (@polystore)
 description:
   - Computes a URL that gives access to one object, or to all below a prefix, without a token, until it expires.
-  - Nothing is sent. The key has to be set on the container or the account, with O(temp_url_keys) of
+  - Nothing is sent. The key has to be set on the container or the account, with the option C(temp_url_keys) of
     M(polystore.storage.swift_container) or M(polystore.storage.swift_account).
 positional: _input, key
 options:
