@@ -402,9 +402,10 @@ HINTS = {
 }
 HINTS[429] = HINTS[498]
 PLACE = "Check auth.auth_url and storage_url."
+CUT = "The server or something in between closed it: run again, or raise retries."
 BROKEN = (
     # names in the chain of exceptions, what to say of the host, what to do, transient, fatal
-    ({"SSLEOFError", "SSLZeroReturnError"}, "The connection to %s broke", "", True, False),
+    ({"SSLEOFError", "SSLZeroReturnError"}, "The connection to %s broke", CUT, True, False),
     (
         {"SSLCertVerificationError"},
         "TLS with %s failed, its certificate is not trusted",
@@ -417,7 +418,7 @@ BROKEN = (
     ({"ConnectionRefusedError"}, "%s refuses connections", PLACE, True, True),
     ({"Timeout", "TimeoutError", "timeout"}, "%s did not answer in time", "Is timeout too short?", True, False),
     ({"InvalidHeader", "InvalidURL", "InvalidSchema"}, "The request to %s cannot be formed", "", False, True),
-    ({"BaseException"}, "The connection to %s broke", "", True, False),
+    ({"BaseException"}, "The connection to %s broke", CUT, True, False),
 )
 
 

@@ -286,7 +286,7 @@ class SwiftClient:
             response.close()
         if left > 0:
             message = "The answer of %s was cut, %d bytes are missing" % (urlsplit(response.url).netloc, left)
-            raise StorageError(message, transient=True)
+            raise StorageError(message, hint=auth.CUT, transient=True)
 
     def _whole(self, response: Any, method: str) -> Answer:
         return Answer(response.status_code, _decoded(response), b"".join(self._chunks(response, method)))
@@ -415,7 +415,7 @@ class SwiftClient:
             kind = answer.headers.get("content-type", "something unknown")
             message, words = "%s: the answer is %s where JSON is due" % (what, kind), auth.short(answer.body)
             hint = "Is storage_url Swift's own address?"
-            raise StorageError(message, server_message=words, hint=hint, fatal=True)
+            raise StorageError(message, operation="read answer", server_message=words, hint=hint, fatal=True)
         return value
 
     def info(self) -> dict[str, Any]:
