@@ -424,3 +424,44 @@ def test_a_ca_file_that_is_none(place, tunnel):
     tunnel(Authority(place.tmp, "right").server())
     (place.tmp / "junk.pem").write_text("junk")
     clear(place.run("container", ca_cert=str(place.tmp / "junk.pem")), "ca_cert")
+
+
+# --- Keystone
+
+
+def test_keystone_refuses_a_password(swift_and_keystone, tmp_path, pauses):
+    place = Place(swift_and_keystone, tmp_path)
+    place.options = {**swift_and_keystone.auth_v3(), "timeout": next(_timeouts)}
+    place.options["auth"]["password"] = "not-the-password"
+    mark = swift_and_keystone.mark()
+    result = place.run("container")
+    clear(result, "HTTP 401", "Check the user, its domain, the password and the project", code=401)
+    assert "not-the-password" not in str(result) and pauses == []
+    assert swift_and_keystone.requests(mark) == []
+
+
+@pytest.mark.parametrize("module", ["object", "download"])
+def test_keystone_takes_a_token_back_in_mid_run(swift_and_keystone, tmp_path, module, pauses):
+    place = Place(swift_and_keystone, tmp_path)
+    container = swift_and_keystone.new_container_name("fault")
+    place.options = {**swift_and_keystone.auth_v3(), "timeout": next(_timeouts)}
+    place.admin = client_for(CONNECTION, {**place.options, "timeout": next(_timeouts)}, 8, {})
+    place.name = container
+    place.admin.request("PUT", container)
+    place.admin.request("PUT", container, "down/small", body=b"small")
+    place.admin.request("PUT", container, "down/big", body=b"d" * BIG)
+    mark = swift_and_keystone.keystone.mark()
+    place.fault("status", status=401, nth=2)
+    place.works(module)
+    asked = [r for r in swift_and_keystone.keystone.requests(mark, "POST") if r["path"].endswith("/auth/tokens")]
+    assert len(asked) >= 2
+
+
+def test_keystone_in_trouble(swift_and_keystone, tmp_path, pauses):
+    place = Place(swift_and_keystone, tmp_path)
+    place.options = {**swift_and_keystone.auth_v3(), "timeout": next(_timeouts), "retries": 2}
+    swift_and_keystone.keystone.fault("status", status=503, path="/auth/tokens", count=None)
+    clear(place.run("container"), "HTTP 503", code=503)
+    swift_and_keystone.keystone.clear_faults()
+    swift_and_keystone.keystone.fault("status", status=503, path="/auth/tokens", count=1)
+    assert not place.run("container", name=place.name).get("failed")
