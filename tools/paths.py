@@ -24,7 +24,15 @@ def environment(python: pathlib.Path | None = None, home: pathlib.Path | None = 
     home: where HOME and ANSIBLE_HOME lie; default a directory of the build, so that ~/.ansible stays untouched.
     """
     env = {key: value for key, value in os.environ.items() if not key.startswith(FOREIGN)}
-    for key in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
+    for key in (
+        "PYTHONPATH",
+        "PYTHONHOME",
+        "VIRTUAL_ENV",
+        "MAKEFLAGS",
+        "MFLAGS",
+        "MAKELEVEL",
+        "PYTHONDONTWRITEBYTECODE",
+    ):
         env.pop(key, None)
     home = home or BUILD / "home"
     home.mkdir(parents=True, exist_ok=True)

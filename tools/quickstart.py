@@ -66,6 +66,8 @@ def main() -> None:
         top = collections_path(collection)
         env = environment(interpreter, home / "home") | {"ANSIBLE_COLLECTIONS_PATH": top}
         env |= {"ANSIBLE_LOCALHOST_WARNING": "0", "ANSIBLE_INVENTORY_UNPARSED_WARNING": "0"}
+        env |= {"ANSIBLE_DISPLAY_SKIPPED_HOSTS": "0", "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml"}
+        env["ANSIBLE_PIPELINING"] = "1"
         env |= {"POLYSTORE_SERVER_PYTHON": str(interpreter)}
         env |= {"ANSIBLE_FORCE_COLOR": "1"} if sys.stdout.isatty() else {"ANSIBLE_NOCOLOR": "1"}
         command = [str(interpreter.parent / "ansible-playbook"), PLAYBOOK, "-e", "sandbox_dir=%s" % sandbox]
