@@ -41,7 +41,7 @@ def install(folder: str, wanted: list[str], check: bool = False) -> dict[str, An
 
 def run(command: list[str]) -> str:
     """What the command printed; SandboxError with its last words when it fails."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
     if done.returncode:
         raise SandboxError(f"{' '.join(command)} failed:\n{(done.stderr or done.stdout)[-3000:]}")
     return done.stdout
