@@ -144,8 +144,12 @@ class ObjectResource(Resource):
         way = only_one(item, WAYS)
         if way in ("copy_from", "symlink_to") and getattr(item, way) == item.key:
             raise OptionError(way, "is the object itself")
-        if way == "src" and item.state == "present":
-            item.source()  # a file that cannot be read is said before anything is sent
+
+    def expand(self, items: list[Any]) -> list[Any]:
+        for item in items:
+            if item.src is not KEEP and item.state == "present":
+                item.source()  # a file that cannot be read is said before anything is sent
+        return items
 
     def read(self, items: list[Any]) -> dict[Key, State]:
         found: dict[Key, State] = {}
