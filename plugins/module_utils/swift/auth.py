@@ -57,7 +57,7 @@ OS_ALIASES = {
     "project_name": ("OS_PROJECT_NAME", "OS_TENANT_NAME"),
     "project_id": ("OS_PROJECT_ID", "OS_TENANT_ID"),
     "interface": ("OS_INTERFACE", "OS_ENDPOINT_TYPE"),
-    "ca_cert": ("OS_CACERT",),
+    "ca_cert": ("OS_CACERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
     "client_cert": ("OS_CERT",),
     "client_key": ("OS_KEY",),
 }

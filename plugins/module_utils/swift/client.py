@@ -28,7 +28,7 @@ T = TypeVar("T")
 PAGE = 10000  # rows of a listing page, and names of a bulk delete, where /info does not say otherwise
 BLOCK = 1 << 18
 WRITES = ("PUT", "POST", "DELETE", "COPY")
-SWIFT = ("python-swiftclient", "to talk to OpenStack Swift", "swiftclient.client")
+SWIFT = ("python-swiftclient", "to talk to Swift", "swiftclient.client", "urllib3.exceptions", "requests.utils")
 KEYSTONE = (
     "keystoneauth1",
     "to get a token",
@@ -153,8 +153,8 @@ class SwiftClient:
     def __init__(self, credentials: auth.Credentials, parallel: int = 8) -> None:
         self.credentials, self.parallel = credentials, parallel
         self.counters = Counters()
-        (self._http,) = _load(*SWIFT)
-        self._low = (OSError, http.client.HTTPException, ValueError, self._http.urllib_http_error)
+        self._http, urllib3, self._utils = _load(*SWIFT)
+        self._low = (OSError, http.client.HTTPException, ValueError, urllib3.HTTPError)
         self._token, self._expires, self._url = "", 0.0, ""
         self._info: dict[str, Any] | None = None
         self._retry = Retry(credentials.retries)
@@ -253,7 +253,9 @@ class SwiftClient:
         agent = "polystore.storage"
         connection = self._http.HTTPConnection(url, None, *tls, default_user_agent=agent, timeout=c.timeout)
         connection.requests_args["allow_redirects"] = False
-        connection.request_session.resolve_redirects = lambda *_args, **_more: iter(())  # not even prepared
+        session = connection.request_session
+        session.resolve_redirects = lambda *_args, **_more: iter(())  # not even prepared
+        session.proxies, session.trust_env = self._utils.get_environ_proxies(url), False  # asked once, not each time
         return connection
 
     def _send(self, connection: Any, method: str, path: str, headers: Mapping[str, Any], data: Any = None) -> Any:
