@@ -15,6 +15,8 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.polystore.storage.tests.support.servers import server_python
+
 COLLECTION = pathlib.Path(__file__).resolve().parents[2]
 INTEGRATION = COLLECTION / "tests" / "integration"
 TARGETS = INTEGRATION / "targets"
@@ -98,6 +100,7 @@ def environment(scratch: pathlib.Path, extra: Mapping[str, str]) -> dict[str, st
         ANSIBLE_LOCAL_TEMP=str(scratch / "tmp"),
         ANSIBLE_REMOTE_TEMP=str(scratch / "tmp"),
         ANSIBLE_CONFIG=str(config),
+        POLYSTORE_SANDBOX_VENV=str(pathlib.Path(server_python()).parent.parent),
         ANSIBLE_PIPELINING="true",
         ANSIBLE_DEPRECATION_WARNINGS="false",
         ANSIBLE_LOCALHOST_WARNING="false",

@@ -1,0 +1,88 @@
+# Copyright: (c) 2026, polystore.storage contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The playbooks of the collection by their full names."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+
+import pytest
+from ansible_collections.polystore.storage.tests.support import targets
+from ansible_collections.polystore.storage.tests.support.servers import SwiftServer, need
+
+# As the implicit localhost has it.
+LOCAL = {"ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+
+
+def tour(server: SwiftServer, tmp_path: pathlib.Path, fast: bool) -> targets.Ran:
+    """One tour with an RC file made from the server's own variables; nothing is in the environment."""
+    rc_file = tmp_path / "openrc.sh"
+    lines = ["#!/usr/bin/env bash", *('export %s="%s"' % pair for pair in sorted(server.environment().items()))]
+    rc_file.write_text("\n".join([*lines, ""]), "utf-8")
+    place = {"tour_dir": str(tmp_path / "tour"), "bucket": "snakebucket", "rc_file": str(rc_file)}
+    variables = {**LOCAL, **place, **({} if fast else {targets.SWITCH: False})}
+    ran = targets.run_playbook("polystore.storage.allas_tour", tmp_path / "run", variables=variables)
+    assert ran.code == 0, ran.output
+    assert {row.by_module for row in ran.rows if row.ours} == {not fast}
+    assert not (tmp_path / "tour").exists()
+    return ran
+
+
+def told(server: SwiftServer, tmp_path: pathlib.Path) -> None:
+    """The tour, both ways, and what the server saw of it."""
+    mark = server.mark()
+    first = tour(server, tmp_path, fast=True)
+    requests = server.requests(mark)
+    segments = [r for r in requests if r["method"] == "PUT" and "/snakebucket_segments/" in r["path"]]
+    assert len(segments) >= 4, "4 MiB in segments of 1 MiB"
+    last = server.requests(mark, "DELETE", "/snakebucket")[-1]
+    assert last["status"] == 204 and last["path"].rsplit("/", 1)[-1].startswith("snakebucket")
+    assert targets.differences(first, tour(server, tmp_path, fast=False)) == []
+
+
+@pytest.mark.xdist_group("playbooks")
+def test_the_tour_of_allas(swift_server: SwiftServer, tmp_path: pathlib.Path) -> None:
+    told(swift_server, tmp_path)
+
+
+@pytest.mark.keystone
+@pytest.mark.skipif(os.environ.get("POLYSTORE_AUTH") != "v3", reason="POLYSTORE_AUTH=v3 runs it with Keystone")
+def test_the_tour_of_allas_with_keystone(swift_and_keystone: SwiftServer, tmp_path: pathlib.Path) -> None:
+    told(swift_and_keystone, tmp_path)
+
+
+@pytest.mark.xdist_group("playbooks")
+def test_a_tour_without_a_session_says_what_it_needs(tmp_path: pathlib.Path) -> None:
+    ran = targets.run_playbook("polystore.storage.allas_tour", tmp_path, variables=LOCAL)
+    assert ran.code != 0 and "-e rc_file=" in ran.output
+
+
+@pytest.mark.xdist_group("quickstart")
+def test_quickstart_twice(tmp_path: pathlib.Path) -> None:
+    need("swift", "eventlet")
+    place = tmp_path / "sandbox"
+    variables = {**LOCAL, "sandbox_dir": str(place), "sandbox_owner": os.getpid()}
+    try:
+        foretold = targets.run_playbook("polystore.storage.sandbox", tmp_path / "0", "--check", variables=variables)
+        assert foretold.code == 0 and foretold.recap("changed") == 1, foretold.output
+        assert not place.exists()
+        first = targets.run_playbook("polystore.storage.quickstart", tmp_path / "1", variables=variables)
+        assert first.code == 0 and first.recap("changed") >= 6, first.output
+        log = place / "swift" / "access.jsonl"
+        before = log.stat().st_size
+        second = targets.run_playbook("polystore.storage.quickstart", tmp_path / "2", variables=variables)
+        assert second.code == 0 and second.recap("changed") == 0, second.output
+        with log.open("rb") as file:
+            file.seek(before)
+            methods = {json.loads(line)["method"] for line in file.read().splitlines()}
+        assert methods <= {"GET", "HEAD"}, "the second run wrote something"
+        (words,) = second.named("What this run did")
+        assert "This run sent 0 write requests." in words.result["msg"]
+        assert any("recordings/dawn.txt" in line and "site/index.html" in line for line in words.result["msg"])
+    finally:
+        gone = {**variables, "sandbox_state": "absent"}
+        ended = targets.run_playbook("polystore.storage.sandbox", tmp_path / "3", variables=gone)
+    assert ended.code == 0 and not place.exists(), ended.output
