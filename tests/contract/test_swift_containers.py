@@ -201,6 +201,17 @@ def test_missing_middleware_is_named(place: Place, swift_server: Any, args: dict
     place.ok(versioning=False, quota_count=None, metadata={"a": "1"}, **other)
 
 
+def test_the_server_s_own_limits_hold(place: Place, swift_server: Any) -> None:
+    limits = {"max_meta_count": 2, "max_meta_value_length": 5, "max_container_name_length": 100}
+    body = json.dumps({"swift": limits})
+    swift_server.fault("status", method="GET", path="^/info", count=None, status=200, body=body)
+    place.ok(metadata={"a": "1"}, timeout=63)
+    assert "3 keys are more than this server allows" in place.refused(metadata={"b": "2", "c": "3"}, timeout=63)
+    assert "value of b is longer than this server allows" in place.refused(metadata={"b": "123456"}, timeout=63)
+    place.ok(metadata={"b": "2", "a": ""}, timeout=63)
+    assert "longer than this server allows" in place.refused(name="x" * 101, metadata={"a": "1"}, timeout=63)
+
+
 def test_hidden_capabilities_forbid_nothing(place: Place, swift_server: Any) -> None:
     swift_server.fault("status", method="GET", path="^/info", count=None, status=403)
     place.ok(timeout=62, storage_policy="reduced", quota_count=3, metadata={"a": "1"})
@@ -257,6 +268,20 @@ def test_a_full_container_needs_force(place: Place) -> None:
     assert "not empty" in message
     assert "force: true" in message
     assert place.run(state="absent")["failures"][0]["code"] == 409
+
+
+def test_something_is_put_into_it_while_it_goes(place: Place, swift_server: Any) -> None:
+    place.ok()
+    swift_server.fault("status", method="DELETE", status=409)
+    result = place.run(state="absent")
+    assert (result["failures"][0]["code"], result["failures"][0]["hint"]) == (409, "Set force: true")
+    place.ok(state="absent")
+
+
+def test_somebody_else_removes_it_meanwhile(place: Place, swift_server: Any) -> None:
+    place.ok()
+    swift_server.fault("status", method="DELETE", status=404)
+    assert place.ok(state="absent")["resource"]["action"] == "deleted"
 
 
 def test_force_takes_one_listing_and_one_bulk_delete(place: Place, swift_server: Any) -> None:
