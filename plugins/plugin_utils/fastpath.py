@@ -16,8 +16,10 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import StorageError
 from ansible_collections.polystore.storage.plugins.module_utils.core.host import argument_spec_of, execute, secrets_in
+from ansible_collections.polystore.storage.plugins.plugin_utils.tokens import SharedTokens
 
 SWITCH = "polystore_fast_path"
+TOKENS = SharedTokens()
 
 
 def plain(value: Any) -> Any:
@@ -53,7 +55,7 @@ class FastPath(ActionBase):  # type: ignore[misc]
     def __init_subclass__(cls) -> None:
         # The linear strategy loads the class in the controller: the library is imported once, before the forks.
         with contextlib.suppress(StorageError):  # a missing library is said by the task that needs it
-            cls.module.SUBJECT.connection.preload()
+            cls.module.SUBJECT.connection.preload(TOKENS)
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         """Run the task here, or hand it over to the ordinary module."""

@@ -27,7 +27,7 @@ class _Connection:
     preloaded = 0
 
     @classmethod
-    def preload(cls) -> None:
+    def preload(cls, tokens: Any) -> None:
         cls.preloaded += 1
         raise StorageError("the library is not there")
 

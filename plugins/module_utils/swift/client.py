@@ -92,15 +92,15 @@ def parse_bulk(body: bytes) -> Bulk:
     return bulk
 
 
-def _place(container: Name, name: Name, query: Fields = None, safe: Name = None) -> tuple[str, str]:
+def _place(container: Name, name: Name, query: Fields = None) -> tuple[str, str]:
     """How messages call it, and the percent-encoded path below the account. Raises StorageError."""
     what = "/".join(part for part in (container, name) if part is not None) or "the account"
     if container == "" or name == "" or (name is not None and container is None) or "/" in (container or ""):
         raise StorageError("Swift can have no object %r in a container %r" % (name, container))
     try:
-        parts = [] if container is None else [quote(container, safe=safe or "")]
+        parts = [] if container is None else [quote(container, safe="")]
         # Dots alone between slashes would be taken for directories on the way.
-        for part in [] if name is None else quote(name, safe="/" if safe is None else safe).split("/"):
+        for part in [] if name is None else quote(name).split("/"):
             parts.append(part.replace(".", "%2E") if part in (".", "..") else part)
         pairs = [quote(k, "") + ("" if v is None else "=" + quote(str(v), "")) for k, v in (query or {}).items()]
     except UnicodeError:
@@ -150,17 +150,18 @@ def _denied(message: str, hint: str, **more: Any) -> StorageError:
 class SwiftClient:
     """One Swift account. Thread-safe; a fork gets its own connections. parallel: most idle connections kept."""
 
+    shared: Any = None  # get(identity) and put(identity, value), where processes share their tokens
+
     def __init__(self, credentials: auth.Credentials, parallel: int = 8) -> None:
         self.credentials, self.parallel = credentials, parallel
         self.counters = Counters()
         self._http, urllib3, self._utils = _load(*SWIFT)
         self._low = (OSError, http.client.HTTPException, ValueError, urllib3.HTTPError)
-        self._token, self._expires, self._url = "", 0.0, ""
+        self._token, self._expires, self._url, self._lent = "", 0.0, "", ""
         self._info: dict[str, Any] | None = None
-        self._retry = Retry(credentials.retries)
-        self._pid = 0
+        self._retry, self._pid = Retry(credentials.retries), 0
         self._own()
-        if not credentials.validate_certs:  # the user has said so: no warning for each request
+        if not credentials.validate_certs:  # the user has said so
             warnings.filterwarnings("ignore", "Unverified HTTPS request")
 
     def _own(self) -> None:
@@ -187,6 +188,10 @@ class SwiftClient:
         self._own()
         c = self.credentials
         with self._login:
+            lent = SwiftClient.shared.get(c.identity()) if SwiftClient.shared and not self._token else None
+            if lent:
+                self._lent, self._url, self._expires = lent
+                self._token = self._lent
             if not self._token or self._token == used or (self._expires and time.time() > self._expires):
                 if c.auth_type == "v3token" and c.storage_url:
                     if used:
@@ -196,13 +201,14 @@ class SwiftClient:
                 else:
                     token, url, expires = self._v1() if c.auth_type == "v1" else self._v3()
                 self._token, self._url, self._expires = token, (c.storage_url or url).rstrip("/"), expires
+                if SwiftClient.shared and token != c.token:
+                    SwiftClient.shared.put(c.identity(), [token, self._url, expires])
             return self._token, self._url
 
     def _v1(self) -> tuple[str, str, float]:
         c = self.credentials
         connection = self._connect(c.auth_url)
-        given = {"X-Auth-User": c.username, "X-Auth-Key": c.password}
-        path = "/" + "".join(c.auth_url.split("/", 3)[3:])
+        given, path = {"X-Auth-User": c.username, "X-Auth-Key": c.password}, "/" + "".join(c.auth_url.split("/", 3)[3:])
         try:
             answer = self._whole(self._send(connection, "GET", path, given), "GET")
         finally:
@@ -226,7 +232,6 @@ class SwiftClient:
         session = sessions.Session(verify=verify, cert=cert, timeout=c.timeout, redirect=False)
         self.counters.add(requests=1)
         try:
-            # asks for a token straight away: no discovery
             access = plugins[c.auth_type](c.auth_url, **fields).get_access(session)
             url = c.storage_url or access.service_catalog.url_for(
                 service_type="object-store", interface=c.interface, region_name=c.region_name or None
@@ -250,8 +255,7 @@ class SwiftClient:
     def _connect(self, url: str) -> Any:
         c = self.credentials
         tls = (c.ca_cert or None, not c.validate_certs, c.client_cert or None, c.client_key or None)
-        agent = "polystore.storage"
-        connection = self._http.HTTPConnection(url, None, *tls, default_user_agent=agent, timeout=c.timeout)
+        connection = self._http.HTTPConnection(url, None, *tls, default_user_agent="polystore", timeout=c.timeout)
         connection.requests_args["allow_redirects"] = False
         session = connection.request_session
         session.resolve_redirects = lambda *_args, **_more: iter(())  # not even prepared
@@ -325,7 +329,8 @@ class SwiftClient:
                     data.close()
                 with self._lock:
                     self._idle += [connection] if len(self._idle) < self.parallel else []
-            if answer.status == 401 and not used:
+            # A token that another worker lent may be older than the roles it needs.
+            if not used and (answer.status == 401 or (answer.status == 403 and token == self._lent)):
                 return once(token)
             error = self._refusal(answer, "%s %s" % (method, place[0]), operation)
             error.fatal = error.fatal or answer.status == 401
@@ -346,14 +351,13 @@ class SwiftClient:
         headers: Fields = None,
         query: Fields = None,
         body: bytes | None = None,
-        safe: Name = None,
         operation: str = "",
     ) -> Answer:
         """One request, repeated where that helps. Raises StorageError, whose code is the HTTP status (404 too).
 
-        query: a value of None gives the bare key. safe: characters of the names that stay as they are.
+        query: a value of None gives the bare key.
         """
-        place = _place(container, name, query, safe)
+        place = _place(container, name, query)
         return self._call(lambda response: self._whole(response, method), method, place, headers, body, operation)
 
     @contextlib.contextmanager
@@ -423,13 +427,11 @@ class SwiftClient:
     def info(self) -> dict[str, Any]:
         """What GET /info says (limits, middleware), cached; empty where the operator hides it. Sent without a token."""
         if self._info is None:
-
-            def use(response: Any) -> dict[str, Any]:
-                return dict(self._json(self._whole(response, "GET"), "GET /info", dict))
-
             path = re.split(r"/v1(?:\.0)?(?:/|$)", urlsplit(self.storage_url).path)[0] + "/info"
             try:
-                self._info = self._call(use, "GET", ("/info", "/" + path), {"X-Auth-Token": None}, None, "read /info")
+                place, anonymous = ("/info", "/" + path), {"X-Auth-Token": None}
+                answer = self._call(lambda r: self._whole(r, "GET"), "GET", place, anonymous, None, "read /info")
+                self._info = dict(self._json(answer, "GET /info", dict))
             except StorageError as error:
                 if error.transient or error.code not in (401, 403, 404, 405, 412):
                     raise
@@ -441,8 +443,7 @@ class SwiftClient:
     ) -> Iterator[dict[str, Any]]:
         """Rows of a listing in Swift's own JSON, page after page. query: prefix, delimiter, marker, end_marker."""
         asked: dict[str, Any] = {"format": "json", **{key: value for key, value in query.items() if value}}
-        kind = "account" if container is None else "container"
-        whole = container is not None and len(asked) == 1 and not versions
+        kind, whole = "account" if container is None else "container", container and len(asked) == 1 and not versions
         if versions:
             asked["versions"] = None
         seen = 0

@@ -57,8 +57,9 @@ class SwiftConnection:
         return client.SwiftClient(credentials, parallel)
 
     @staticmethod
-    def preload() -> None:
-        """Import the client libraries now. Raises MissingLibrary."""
+    def preload(tokens: Any) -> None:
+        """Import the client libraries now, before the forks, which will share tokens. Raises MissingLibrary."""
+        client.SwiftClient.shared = tokens
         client.preload()
 
 
