@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -225,24 +226,37 @@ def test_a_batch_of_names(shelf, tmp_path):
 
 
 CHILD = """
-import json, resource, sys
+import itertools, json, os, resource, signal, sys
 sys.path.insert(0, sys.argv[1])
 from ansible_collections.polystore.storage.plugins.module_utils.swift.download import SwiftDownload
 from ansible_collections.polystore.storage.tests.support.run import run_task
 given = json.loads(sys.argv[2])
 if given["most"]:
     resource.setrlimit(resource.RLIMIT_FSIZE, (given["most"], given["most"]))
+if given["kill"]:
+    name, number = given["kill"]
+    real, calls = getattr(os, name), itertools.count(1)
+    def last(*args, **options):
+        if next(calls) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*args, **options)
+    setattr(os, name, last)
 result = run_task(SwiftDownload, given["connection"], **given["options"])
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(json.dumps({"result": result, "peak": peak}))
 """
 
 
-def child(shelf, collection, most=0, **options):
-    given = {"connection": shelf.server.auth_v1(), "options": options, "most": most}
+def child(shelf, collection, most=0, kill=None, **options):
+    """The result and the peak memory (KiB) of a process of its own, None of one that was killed.
+
+    most: the largest file it may write; kill: (function of os, at which call) where it is to be killed.
+    """
+    given = {"connection": shelf.server.auth_v1(), "options": options, "most": most, "kill": kill}
     command = [sys.executable, "-c", CHILD, str(collection.parents[2]), json.dumps(given)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == (-signal.SIGKILL if kill else 0), done.stderr
+    return None if kill else json.loads(done.stdout)
 
 
 def test_no_room_for_the_file(shelf, tmp_path, collection):
@@ -254,6 +268,28 @@ def test_no_room_for_the_file(shelf, tmp_path, collection):
     assert result["failed"] and "cannot be written: File too large" in result["msg"] and "Make room" in result["msg"]
     assert files(tmp_path) == {"big": b"old"}
     assert files(tmp_path).keys() == set(os.listdir(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("function", "number"),
+    [("write", 1), ("write", 3), ("write", 5), ("fsync", 1), ("fsync", 2), ("rename", 1), ("rename", 2), ("unlink", 1)],
+)
+def test_a_killed_run_is_finished_by_the_next(shelf, tmp_path, collection, function, number):
+    wanted = {"a": b"a" * 700_000, "sub/b": b"b" * 700_000}
+    old = {"a": b"old", "sub/b": b"b" * 699_999 + b"x", "gone": b"gone"}
+    for name, content in wanted.items():
+        shelf.put("t/" + name, content)
+    for name, content in old.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    options = {"container": shelf.name, "prefix": "t", "dest": str(tmp_path), "prune": True, "max_delete": 1}
+    child(shelf, collection, kill=(function, number), parallel=1, **options)
+    left = {name: content for name, content in files(tmp_path).items() if ".polystore-" not in name}
+    assert left.keys() == old.keys()
+    assert all(content in (old[name], wanted.get(name)) for name, content in left.items())
+    assert run_ok(SwiftDownload, shelf.server, **options)["changed"]
+    assert files(tmp_path) == wanted
+    assert not run_ok(SwiftDownload, shelf.server, **options)["changed"]
 
 
 def test_memory_stays_flat(shelf, tmp_path, collection):
