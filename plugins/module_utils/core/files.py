@@ -28,7 +28,8 @@ class Reader(io.RawIOBase):
         super().__init__()
         self._source, self._left, self.length = source, length, length
         self.digest = digest
-        self._stream: Any = io.BytesIO(source.data) if source.data is not None else source.opened()
+        self._stream: Any = io.BytesIO(source.data or b"")  # whatever happens next, there is something to close
+        self._stream = source.opened() if source.data is None else self._stream
         self._stream.seek(offset)
 
     def readable(self) -> bool:
