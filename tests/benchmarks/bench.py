@@ -58,6 +58,7 @@ class Bench:
         self.directory = directory
         self.server: SwiftServer = start_swift()
         self.env = {**os.environ, **self.server.environment(), "ANSIBLE_PIPELINING": "false"}
+        self.scratch = directory  # of the last play
         self._count = 0
 
     def name(self, word: str) -> str:
@@ -65,16 +66,16 @@ class Bench:
         self._count += 1
         return "bench-%s-%d" % (word, self._count)
 
-    def play(self, tasks: list[dict[str, Any]], python: str = sys.executable) -> targets.Ran:
-        """Runs a play of these tasks; python: whose Ansible. Ansible's defaults, so no pipelining."""
-        scratch = self.directory / self.name("play")
+    def play(self, tasks: list[dict[str, Any]], python: str = sys.executable, **more: str) -> targets.Ran:
+        """Runs a play of these tasks; python: whose Ansible; more: variables. Ansible's defaults, so no pipelining."""
+        scratch = self.scratch = self.directory / self.name("play")
         scratch.mkdir(parents=True)
         playbook, hosts = scratch / "play.json", scratch / "inventory"
         playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]), "utf-8")
         hosts.write_text("testhost ansible_connection=local ansible_python_interpreter=%s\n" % python, "ascii")
         record = scratch / "record.jsonl"
         env = {**targets.environment(scratch, self.server.environment()), "POLYSTORE_RECORD": str(record)}
-        env["ANSIBLE_PIPELINING"] = "false"
+        env.update(ANSIBLE_PIPELINING="false", **more)
         if python != sys.executable:
             env.pop("ANSIBLE_COLLECTIONS_PATH")
             env.pop("PYTHONPATH", None)
