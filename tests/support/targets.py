@@ -98,6 +98,7 @@ def environment(scratch: pathlib.Path, extra: Mapping[str, str]) -> dict[str, st
         ANSIBLE_BECOME_PLUGINS=str(plugins / "become"),
         ANSIBLE_HOME=str(scratch / "home"),
         ANSIBLE_LOCAL_TEMP=str(scratch / "tmp"),
+        ANSIBLE_ASYNC_DIR=str(scratch / "async"),
         ANSIBLE_REMOTE_TEMP=str(scratch / "tmp"),
         ANSIBLE_CONFIG=str(config),
         POLYSTORE_SANDBOX_VENV=str(pathlib.Path(server_python()).parent.parent),
