@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 MODULES = ("container", "object", "sync", "download")
-BIG = 900_000
+BIG = 300_000
 _timeouts = itertools.count(1000)
 
 
