@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible_collections.polystore.storage.plugins.module_utils.core import files
+from ansible_collections.polystore.storage.plugins.module_utils.core.files import Source
 from ansible_collections.polystore.storage.plugins.module_utils.core.host import client_for
 from ansible_collections.polystore.storage.plugins.module_utils.swift import segments
 from ansible_collections.polystore.storage.plugins.module_utils.swift.objects import ObjectResource
@@ -425,6 +425,6 @@ def test_a_copy_follows_its_source(box: Box) -> None:
 def test_etags_are_checked(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     """What arrives otherwise than it was sent is refused, and the old content stays."""
     box.task(content="old")
-    monkeypatch.setattr(files.Source, "md5", lambda *args: hashlib.md5(b"another").hexdigest())
+    monkeypatch.setattr(Source, "md5", lambda *args: hashlib.md5(b"another").hexdigest())
     assert "422" in box.fails(content="x" * 300, segment_size=100)["msg"]
     assert box.get() == b"old"
