@@ -180,8 +180,8 @@ def test_sync(nursery: Nursery, tmp_path: pathlib.Path) -> None:
     """New files, replaced ones, one that becomes small or large, and deletions, on three connections."""
     place, sides = Place(nursery.server), []
     trees = [
-        {"file": OLD[:300], "resized": OLD[:250], "text": b"old", "kept": OLD[:200], "gone": OLD[:150], "gone 2": b"-"},
-        {"file": NEW[:300], "resized": b"small", "text": b"new", "kept": OLD[:200], "new": b"1", "new 2": NEW[:150]},
+        {"file": OLD[:200], "resized": OLD[:150], "text": b"old", "kept": OLD[:120], "gone": b"-", "gone 2": OLD[:110]},
+        {"file": NEW[:200], "resized": b"small", "text": b"new", "kept": OLD[:120], "new": b"1", "new 2": b"2"},
     ]
     for number, files in enumerate(trees):
         for name, data in files.items():

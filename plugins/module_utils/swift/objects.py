@@ -267,9 +267,9 @@ class ObjectResource(Resource):
         old: set[tuple[str, str]] = set()
         replaced = after is None or any(n in change.fields for n in ("checksum", "symlink_to", "size"))
         if replaced and before.get("large_object") and not before["_version"]:
-            row = {"name": name, "bytes": 0, "hash": EMPTY}
-            row.update({} if before["_dlo"] else {"slo_etag": ""})
-            old = segments_of(self.client, self.run.workers, container, [row])
+            row = {"name": name, "bytes": 0, "hash": EMPTY, **({} if before["_dlo"] else {"slo_etag": ""})}
+            known = content.found if content is not None else None
+            old = segments_of(self.client, self.run.workers, container, [row]) if known is None else known
         if after is None:
             try:
                 self.client.request("DELETE", container, name, operation="delete object")

@@ -269,6 +269,7 @@ class Content:
         self.workers, self.source, self.part = workers, source, part
         (self.container, self.name, self.store), self.home = place, home(*place)
         self.large = source.size > part
+        self.found: set[Name] | None = None  # the segments of the SLO that is there, once they were asked for
         self._digests: list[str] = []
 
     def parts(self) -> list[tuple[int, int]]:
@@ -304,6 +305,7 @@ class Content:
             return True
         if kind == "slo":
             pieces = manifest(client, self.container, self.name)
+            self.found = {s.name for s in pieces if s.name}  # type: ignore[misc]
         else:
             rows = [
                 r
@@ -459,8 +461,8 @@ class Writer:
 
     def _store(self, container: str, store: str) -> None:
         """Make the container for segments where it is missing, with the storage policy of the object's own."""
-        policy = self.container(container).get("x-storage-policy")
-        if not self.container(store):
+        if not any(rows and place[0] == store for place, rows in self.own.items()) and not self.container(store):
+            policy = self.container(container).get("x-storage-policy")
             self.client.request(
                 "PUT", store, headers={"X-Storage-Policy": policy}, operation="create segment container"
             )
