@@ -1,0 +1,138 @@
+# Copyright: (c) 2026, polystore.storage contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The examples of the README, the plugins and the guides, run against a real Swift.
+
+Two things are changed: connection options go, because the server is this one, and local paths lead below a directory of
+the test.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pathlib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.polystore.storage.plugins.module_utils.swift.common import SwiftConnection
+from ansible_collections.polystore.storage.tests.support import targets
+from ansible_collections.polystore.storage.tests.support.servers import SwiftServer
+from ansible_collections.polystore.storage.tests.unit.test_examples import documents
+
+OURS = "polystore.storage.swift_"
+PLUGINS = ("lookup.swift_object", "filter.swift_temp_url")
+NOT_RUN = {"A quota, as the reseller admin": "takes an account that tests do not have"}
+VARIABLES = ("vault_temp_url_key", "vault_next_temp_url_key", "vaulted_url_key")
+# What pages take for granted.
+OBJECTS = {
+    "site": ["index.html"],
+    "website": ["index.html", "robots.txt", "public/index.html", "pages/index.html"],
+    "snakebucket": ["my_snake.txt"],
+    "releases": ["app-1.2.tar.gz", "app-1.3.tar.gz"],
+    "keys": ["app.key"],
+}
+TREE = ("index.html", "deep/page.txt")
+
+
+def pages() -> dict[str, Any]:
+    """Where examples stand -> what they are; those of the sandbox role have a target of their own."""
+    texts = documents()
+    for plugin in PLUGINS:
+        module = importlib.import_module("ansible_collections.polystore.storage.plugins." + plugin)
+        texts[plugin] = module.EXAMPLES
+    return {where: yaml.safe_load(text) for where, text in texts.items() if "polystore.storage.sandbox" not in text}
+
+
+class Page:
+    """The examples of one page, made to run here."""
+
+    def __init__(self, home: pathlib.Path, content: list[dict[str, Any]]) -> None:
+        self.home = home
+        self.containers: set[str] = set()
+        self.count = 0
+        plays = content if content and "hosts" in content[0] else [{"hosts": "localhost", "tasks": content}]
+        self.plays = [self.play(one) for one in plays]
+
+    def play(self, play: dict[str, Any]) -> dict[str, Any]:
+        """A play whose tasks go to the server of the test."""
+        defaults = {name: self.options(value) for name, value in play.get("module_defaults", {}).items()}
+        tasks = [self.task(task) for task in play["tasks"] if task["name"] not in NOT_RUN]
+        return {**play, "gather_facts": False, "module_defaults": defaults, "tasks": tasks}
+
+    def task(self, task: dict[str, Any]) -> dict[str, Any]:
+        """A task, and its sources made."""
+        found = {}
+        for name, value in task.items():
+            if name.startswith(OURS):
+                self.count += 1
+                for row in [value, *value.get("batch", [])]:
+                    self.prepare(name[len(OURS) :], row)
+            found[name] = self.options(value) if isinstance(value, dict) and name != "vars" else value
+        return found
+
+    def prepare(self, module: str, row: dict[str, Any]) -> None:
+        """Local files that a row sends, and the container it means."""
+        container = row.get("container") or (row.get("name") if module == "container" else None)
+        if container and row.get("state") != "absent":
+            self.containers.add(container)
+        if "src" in row:
+            source = pathlib.Path(self.path(row["src"]))
+            for file in [source / name for name in TREE] if module == "sync" else [source]:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text("x", "ascii")
+
+    def path(self, value: str) -> str:
+        """A path below the page's directory."""
+        return "%s/%s" % (self.home, value.lstrip("/~"))
+
+    def options(self, value: Any) -> Any:
+        """Options without a connection, and with paths of ours."""
+        if isinstance(value, list):
+            return [self.options(part) for part in value]
+        if isinstance(value, str):
+            return re.sub(r", (%s)='[^']*'" % "|".join(SwiftConnection.spec), "", value)
+        if not isinstance(value, dict):
+            return value
+        kept = {n: self.options(v) for n, v in value.items() if n not in SwiftConnection.spec}
+        return {n: self.path(v) if n in ("src", "dest") else v for n, v in kept.items()}
+
+
+def directories(plays: list[dict[str, Any]]) -> Iterator[pathlib.Path]:
+    """The directories that destinations lie in."""
+    for play in plays:
+        for task in play["tasks"]:
+            for value in task.values():
+                if isinstance(value, dict) and "dest" in value:
+                    yield pathlib.Path(value["dest"]).parent
+
+
+@pytest.mark.xdist_group("playbooks")
+def test_examples_do_what_they_say(swift_server: SwiftServer, tmp_path: pathlib.Path) -> None:
+    found = [Page(tmp_path / ("page-%d" % number), content) for number, content in enumerate(pages().values())]
+    assert len(found) >= 15
+    names = sorted(set(OBJECTS).union(*(page.containers for page in found)))
+    rows = [{"container": c, "name": name, "content": "x"} for c, objects in OBJECTS.items() for name in objects]
+    batch = [{"name": name} for name in names]
+    away = [{"name": name + end} for name in names for end in ("", "_segments")]
+    tasks = [{OURS + "container": {"batch": batch}}, {OURS + "object": {"batch": rows}}]
+    plays: list[dict[str, Any]] = [{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]
+    for page in found:
+        plays += page.plays
+    for directory in directories(plays):
+        directory.mkdir(parents=True, exist_ok=True)
+    cleaning = {OURS + "container": {"state": "absent", "force": True, "batch": away}}
+    playbooks = []
+    for name, content in (("all", plays), ("away", [{**plays[0], "tasks": [cleaning]}])):
+        playbooks.append(tmp_path / ("%s.yml" % name))
+        playbooks[-1].write_text(json.dumps(content), "utf-8")
+    variables = {**dict.fromkeys(VARIABLES, "k3y"), "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+    try:
+        ran = targets.run_playbook(playbooks[0], tmp_path, variables=variables, env=swift_server.environment())
+        assert ran.code == 0, ran.output
+    finally:
+        targets.run_playbook(playbooks[1], tmp_path / "away", variables=variables, env=swift_server.environment())
+    assert len([row for row in ran.rows if row.ours]) == 2 + sum(page.count for page in found) >= 32
