@@ -49,7 +49,13 @@ def measure(bench: Bench, names: list[str], runs: int) -> list[dict[str, Any]]:
                 samples.append(Sample("FAILED: %s" % reason, float("nan"), "", 0))
             print("%s, run %d: %.0f s" % (name, turn + 1, time.monotonic() - started), file=sys.stderr, flush=True)
             for one in samples:
-                blank = {"row": name, "what": one.what, "unit": one.unit, "budget": one.budget, "values": []}
+                blank: dict[str, Any] = {
+                    "row": name,
+                    "what": one.what,
+                    "unit": one.unit,
+                    "budget": one.budget,
+                    "values": [],
+                }
                 lines.setdefault((name, one.what, one.unit), blank)["values"].append(one.value)
     for line in lines.values():
         failed = line["what"].startswith("FAILED")
