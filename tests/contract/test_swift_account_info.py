@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from ansible_collections.polystore.storage.plugins.module_utils.core.host import client_for
 from ansible_collections.polystore.storage.plugins.module_utils.swift.accounts import Accounts
 from ansible_collections.polystore.storage.plugins.module_utils.swift.common import CONNECTION
 from ansible_collections.polystore.storage.plugins.module_utils.swift.info import Info
@@ -19,8 +20,8 @@ from ansible_collections.polystore.storage.tests.support.run import run_ok, run_
 HEADERS = ("Temp-URL-Key", "Temp-URL-Key-2", "Colour", "A-B", "Text", "Number")
 
 
-def client_of(server: Any, admin: bool = False) -> Any:
-    return CONNECTION.connect(CONNECTION.resolve(server.auth_v1(admin), {}), 4)
+def client_of(server: Any) -> Any:
+    return client_for(CONNECTION, server.auth(), 8, {})
 
 
 @pytest.fixture
@@ -39,7 +40,8 @@ def account(swift_server: Any) -> Iterator[Any]:
 
 def admin(server: Any) -> dict[str, Any]:
     """The reseller's administrator, at work on the other account."""
-    return {**server.auth_v1(admin=True), "storage_url": client_of(server).storage_url}
+    options = server.auth_v3(admin=True) if server.keystone else server.auth_v1(admin=True)
+    return {**options, "storage_url": client_of(server).storage_url}
 
 
 def writes_nothing(server: Any, **args: Any) -> dict[str, Any]:

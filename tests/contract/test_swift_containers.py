@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from ansible_collections.polystore.storage.plugins.module_utils.core.host import client_for
 from ansible_collections.polystore.storage.plugins.module_utils.swift.common import CONNECTION
 from ansible_collections.polystore.storage.plugins.module_utils.swift.containers import Containers
 from ansible_collections.polystore.storage.tests.support.run import run_ok, run_task
@@ -20,7 +21,7 @@ class Place:
 
     def __init__(self, server: Any) -> None:
         self.server, self.name = server, server.new_container_name("c ?#%ü")
-        self.client = CONNECTION.connect(CONNECTION.resolve(server.auth_v1(), {}), 4)
+        self.client = client_for(CONNECTION, server.auth(), 8, {})
 
     def run(self, **args: Any) -> dict[str, Any]:
         return run_task(Containers, self.server, **{"name": self.name, "diff": True, **args})
