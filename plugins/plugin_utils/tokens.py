@@ -13,6 +13,7 @@ import contextlib
 import fcntl
 import json
 import mmap
+import os
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -28,7 +29,8 @@ class SharedTokens:
     def __init__(self, size: int = SIZE) -> None:
         self._size = size
         self._memory = mmap.mmap(-1, size)
-        self._gate = tempfile.TemporaryFile()  # noqa: SIM115  empty: only its lock is used
+        self._gate, path = tempfile.mkstemp()  # stays empty: only its lock is used, which ends with its holder
+        os.unlink(path)
         self._threads = threading.Lock()
 
     @contextlib.contextmanager

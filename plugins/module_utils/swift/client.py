@@ -188,10 +188,8 @@ class SwiftClient:
         self._own()
         c = self.credentials
         with self._login:
-            lent = SwiftClient.shared.get(c.identity()) if SwiftClient.shared and not self._token else None
-            if lent:
-                self._lent, self._url, self._expires = lent
-                self._token = self._lent
+            if SwiftClient.shared and not self._token:
+                vars(self).update(SwiftClient.shared.get(c.identity()) or {})
             if not self._token or self._token == used or (self._expires and time.time() > self._expires):
                 if c.auth_type == "v3token" and c.storage_url:
                     if used:
@@ -202,7 +200,8 @@ class SwiftClient:
                     token, url, expires = self._v1() if c.auth_type == "v1" else self._v3()
                 self._token, self._url, self._expires = token, (c.storage_url or url).rstrip("/"), expires
                 if SwiftClient.shared and token != c.token:
-                    SwiftClient.shared.put(c.identity(), [token, self._url, expires])
+                    lent = {"_token": token, "_lent": token, "_url": self._url, "_expires": expires}
+                    SwiftClient.shared.put(c.identity(), lent)
             return self._token, self._url
 
     def _v1(self) -> tuple[str, str, float]:

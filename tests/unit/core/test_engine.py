@@ -304,7 +304,7 @@ def test_shares_do_it_all_together_and_prune_only_their_own() -> None:
 
 @given(st.integers(1, 300), st.integers(0, 300), st.integers(0, 100), st.booleans(), st.booleans())
 def test_the_brake(wanted: int, surplus: int, number: int, percent: bool, empty: bool) -> None:
-    changes = [Change(None, "deleted", {}, None) for _ in range(surplus)]
+    changes = [Change(None, "deleted", {}, None) for _number in range(surplus)]
     present = wanted + surplus
     scope = Scope("s", wanted, present, changes, (number, percent), empty)
     if surplus <= (present * number // 100 if percent else number) or not surplus:
