@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import calendar
+import functools
 import hashlib
 import json
+import mimetypes
 import os
 import re
 import threading
@@ -190,11 +192,14 @@ def segment_bytes(value: Any) -> int:
     return number
 
 
+@functools.cache
+def _known_types() -> mimetypes.MimeTypes:
+    return mimetypes.MimeTypes()  # Python's own list: that of the system differs from host to host
+
+
 def guessed(name: str) -> str:
     """The content type that a name suggests, the same on every host."""
-    import mimetypes
-
-    kind, packed = mimetypes.MimeTypes().guess_type("/" + name.rsplit("/", 1)[-1])
+    kind, packed = _known_types().guess_type("/" + name.rsplit("/", 1)[-1])
     packer = {"gzip": "application/gzip", "bzip2": "application/x-bzip2", "xz": "application/x-xz"}
     return packer.get(packed or "", "application/octet-stream") if packed else kind or "application/octet-stream"
 
@@ -410,19 +415,15 @@ class Writer:
 
     def send(self, content: Content, headers: Mapping[str, Any]) -> str:
         """PUT the object, its missing segments before it; the ETag. What was there stays until the new is complete."""
-        source, operation = content.source, "upload object"
+        source, place, operation = content.source, (content.container, content.name), "upload object"
         if not content.large:
             if source.size > 1 << 16:
-                answer = self.client.put_stream(
-                    content.container, content.name, source.reader, source.size, headers, operation=operation
-                )
+                answer = self.client.put_stream(*place, source.reader, source.size, headers, operation=operation)
             else:
                 with source.reader() as reader:
                     data = reader.read(1 << 16) if source.size else b""
                 headers = {**headers, "ETag": hashlib.md5(data, usedforsecurity=False).hexdigest()}
-                answer = self.client.request(
-                    "PUT", content.container, content.name, headers=headers, body=data, operation=operation
-                )
+                answer = self.client.request("PUT", *place, headers=headers, body=data, operation=operation)
             return str(answer.headers.get("etag", "")).strip('"')
         self._store(content.container, content.store)
         entries = list(zip(content.names(), content.digests(), content.parts()))
@@ -450,8 +451,7 @@ class Writer:
         rows = [{"path": "/%s/%s" % (content.store, n), "etag": md5, "size_bytes": p[1]} for n, md5, p in entries]
         self.client.request(
             "PUT",
-            content.container,
-            content.name,
+            *place,
             query={"multipart-manifest": "put"},
             headers=headers,
             body=json.dumps(rows).encode("utf-8"),
@@ -463,9 +463,7 @@ class Writer:
         """Make the container for segments where it is missing, with the storage policy of the object's own."""
         if not any(rows and place[0] == store for place, rows in self.own.items()) and not self.container(store):
             policy = self.container(container).get("x-storage-policy")
-            self.client.request(
-                "PUT", store, headers={"X-Storage-Policy": policy}, operation="create segment container"
-            )
+            self.client.request("PUT", store, headers={"X-Storage-Policy": policy}, operation="make segment container")
             with self._lock:
                 self._containers[store] = {"x-storage-policy": policy or ""}
 
