@@ -219,7 +219,7 @@ def test_one_changed_byte_sends_one_segment(box: Box) -> None:
 def test_an_upload_goes_on_where_it_stopped(box: Box) -> None:
     box.task(content="old content")
     box.file.write_bytes(DATA)
-    args = {"src": str(box.file), "segment_size": 100}
+    args: dict[str, Any] = {"src": str(box.file), "segment_size": 100}
     box.server.fault("status", method="PUT", path="_segments/o/slo/", nth=12, status=403, count=None)
     failed = box.fails(parallel=1, **args)
     box.server.clear_faults()
