@@ -37,6 +37,12 @@ def python_for(core: str) -> str | None:
     return next((interpreters()[minor] for minor in range(first, last + 1) if minor in interpreters()), None)
 
 
+def fitting(core: str | None) -> str:
+    """This interpreter, or for a core that it cannot run another one that can."""
+    first, last = PYTHONS.get(core or "", (0, 99))
+    return sys.executable if first <= sys.version_info[1] <= last else (python_for(core or "") or sys.executable)
+
+
 def runnable() -> dict[str, str]:
     """Each ansible-core that something here can run -> the interpreter; the oldest first."""
     return {core: python for core in PYTHONS if (python := python_for(core))}

@@ -19,6 +19,7 @@ import sys
 from typing import NamedTuple
 from xml.etree import ElementTree
 
+from cores import fitting
 from paths import REPORTS, environment
 from stage import collections_path, tree
 from venvs import default_core, venv, version_of
@@ -100,7 +101,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("suites", nargs="*", help="some of %s; all when left out" % ", ".join(SUITES))
     parser.add_argument("--core", help="ansible-core's major.minor")
-    parser.add_argument("--python", default=sys.executable, help="the interpreter to build the venv from")
+    parser.add_argument("--python", help="the interpreter to build the venv from; one that fits when left out")
     parser.add_argument("--report", default="tests")
     own, options = sys.argv[1:], []
     if "--" in own:
@@ -108,7 +109,8 @@ def main() -> None:
     wanted = parser.parse_args(own)
     if unknown := set(wanted.suites) - set(SUITES):
         parser.error("unknown suite: %s" % ", ".join(sorted(unknown)))
-    sys.exit(run(wanted.suites or list(SUITES), wanted.core, wanted.python, options, wanted.report))
+    python = wanted.python or fitting(wanted.core)
+    sys.exit(run(wanted.suites or list(SUITES), wanted.core, python, options, wanted.report))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 
+from cores import fitting
 from paths import CACHE, environment
 from stage import collections_path, tree
 from venvs import default_core, locked, venv, version_of
@@ -68,10 +69,10 @@ def sanity(core: str | None = None, python: str = sys.executable, tests: list[st
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--core")
-    parser.add_argument("--python", default=sys.executable)
+    parser.add_argument("--python", help="the interpreter; one that the core can run on when left out")
     parser.add_argument("--test", action="append")
     wanted = parser.parse_args()
-    sys.exit(sanity(wanted.core, wanted.python, wanted.test))
+    sys.exit(sanity(wanted.core, wanted.python or fitting(wanted.core), wanted.test))
 
 
 if __name__ == "__main__":
