@@ -195,5 +195,8 @@ def differences(fast: Ran, module: Ran) -> list[str]:
         if one.ours:  # what others' modules tell (process ids, times) is not ours to compare
             left.update(plain(one.result))
             right.update(plain(other.result))
+        for side in (left, right):
+            if side["outcome"] == "ignored":  # the fast path tries once more when the token it was lent is refused
+                side.get("summary", {}).pop("writes", None)
         found += ["%s: %s" % (one.task, line) for line in _paths(left, right)]
     return found
