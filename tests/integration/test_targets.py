@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import pathlib
 import shutil
-from typing import Any
 
 import pytest
 from ansible_collections.polystore.storage.tests.support import targets
@@ -32,42 +31,16 @@ def swift(request: pytest.FixtureRequest) -> SwiftServer:
     return server
 
 
-@pytest.fixture(scope="session")
-def recordings() -> dict[tuple[str, str], targets.Ran]:
-    """What ran in this process, by target and way."""
-    return {}
-
-
-def grouped() -> list[Any]:
-    """(target, way), all of a target kept in one worker, so that they use one server, in turn, and can be compared."""
-    pairs = [(name, way) for name in NAMES for way in (WAYS[:1] if name in ONE_WAY else WAYS)]
-    return [pytest.param(*pair, marks=pytest.mark.xdist_group(pair[0])) for pair in pairs]
-
-
 @pytest.mark.server
-@pytest.mark.parametrize(("name", "way"), grouped())
-def test_target(
-    name: str, way: str, swift: SwiftServer, recordings: dict[tuple[str, str], targets.Ran], tmp_path_factory: Any
-) -> None:
-    scratch = pathlib.Path(tmp_path_factory.getbasetemp()) / ("target-" + name)
-    shutil.rmtree(scratch, ignore_errors=True)
-    ran = targets.run_target(
-        name, way == "fast", scratch, swift.environment(), "psi-%s-%d" % (name.replace("_", "-"), os.getpid())
-    )
-    assert ran.code == 0, ran.output
-    ours = [row for row in ran.rows if row.ours and row.outcome == "ok"]
-    if way == "fast":
-        assert not [row.task for row in ours if row.by_module], "these left the fast path"
-    else:
-        assert not [row.task for row in ours if not row.by_module], "these took the fast path"
-    recordings[name, way] = ran
-
-
-@pytest.mark.skipif(ONLY_MODULES, reason="POLYSTORE_TARGET_PYTHON: one way only")
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in NAMES if name not in ONE_WAY]
-)
-def test_both_ways_tell_the_same(name: str, recordings: dict[tuple[str, str], targets.Ran]) -> None:
-    if (name, "fast") not in recordings or (name, "module") not in recordings:
-        pytest.skip("not both ways of %s ran in this process" % name)
-    assert targets.differences(recordings[name, "fast"], recordings[name, "module"]) == []
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in NAMES])
+def test_target(name: str, swift: SwiftServer, tmp_path: pathlib.Path) -> None:
+    prefix, files = "psi-%s-%d" % (name.replace("_", "-"), os.getpid()), tmp_path / "files"
+    ran = {}
+    for way in WAYS[:1] if name in ONE_WAY else WAYS:
+        shutil.rmtree(files, ignore_errors=True)  # both ways find the same, and use the same names in turn
+        ran[way] = targets.run_target(name, way == "fast", tmp_path / way, swift.environment(), prefix, files)
+        assert ran[way].code == 0, "%s\n(%s)" % (ran[way].output, way)
+        ours = [row for row in ran[way].rows if row.ours and row.outcome == "ok"]
+        assert [row.task for row in ours if row.by_module != (way == "module")] == [], "these went the other way"
+    if len(ran) == 2:
+        assert "\n".join(targets.differences(ran["fast"], ran["module"])) == ""

@@ -149,13 +149,18 @@ def run_playbook(
     return Ran(done.returncode, done.stdout, rows)
 
 
-def run_target(name: str, fast: bool, scratch: pathlib.Path, env: Mapping[str, str], prefix: str, **more: Any) -> Ran:
-    """Runs one integration target as ansible-test does: as a role on testhost. Both ways may use one prefix in turn."""
+def run_target(
+    name: str, fast: bool, scratch: pathlib.Path, env: Mapping[str, str], prefix: str, files: pathlib.Path
+) -> Ran:
+    """Runs one integration target as ansible-test does: as a role on testhost.
+
+    prefix: of all its names; files: a directory for it.
+    """
     playbook = scratch / "target.yml"
     scratch.mkdir(parents=True, exist_ok=True)
     play = [{"name": name, "hosts": "testhost", "gather_facts": False, "roles": [name]}]
     playbook.write_text(json.dumps(play), "utf-8")
-    variables = {"polystore_prefix": prefix, "polystore_scratch": str(scratch / "files"), **more}
+    variables: dict[str, Any] = {"polystore_prefix": prefix, "polystore_scratch": str(files)}
     if not fast:
         variables[SWITCH] = False
     return run_playbook(playbook, scratch, variables=variables, env=env)
