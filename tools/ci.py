@@ -25,6 +25,8 @@ from paths import REPORTS, ROOT
 from run_tests import Count, counts
 from venvs import default_core
 
+OLD_TARGET = 9  # the oldest Python 3 that targets may have
+
 
 class Stage(NamedTuple):
     """One command with a limit. report: the JUnit file that it writes, if it does."""
@@ -85,6 +87,11 @@ def stages() -> list[Stage]:
     for core in ends:
         name = "integration-%s" % core
         found.append(Stage(name, tests(core, name, "integration"), 12, "core " + core, name))
+    if python := cores.interpreters().get(OLD_TARGET):
+        name = "target-3.%d" % OLD_TARGET
+        only = ["--", "-k", "test_target"]
+        command = script("run_tests.py", "integration", "--target", python, "--report", name, *only)
+        found.append(Stage(name, command, 12, "%s, modules on Python 3.%d" % (standard, OLD_TARGET), name))
     found.append(Stage("quickstart", ["make", "quickstart"], 4, standard))
     found.append(Stage("docs", ["make", "docs"], 4, standard))
     return found

@@ -66,10 +66,11 @@ def run(
     python: str = sys.executable,
     options: list[str] | None = None,
     report: str = "tests",
+    target: str = "",
 ) -> int:
     """Runs the suites on one core with one interpreter; returns pytest's exit code.
 
-    report: the name of the JUnit file in .build/reports.
+    report: the name of the JUnit file in .build/reports. target: another interpreter, on which modules are run.
     """
     core = core or default_core(python)
     interpreter = venv("test", core, python)
@@ -79,6 +80,8 @@ def run(
     with tree() as collection:
         env = environment(interpreter) | {"ANSIBLE_COLLECTIONS_PATH": collections_path(collection)}
         env.setdefault("POLYSTORE_SERVER_PYTHON", str(interpreter))
+        if target:
+            env["POLYSTORE_TARGET_PYTHON"] = str(venv("target", core, target))
         if env.get("POLYSTORE_AUTH") == "v3" or env.get("POLYSTORE_KEYSTONE") == "1":
             env["POLYSTORE_SERVER_PYTHON"] = str(venv("keystone", core, python))
         else:
@@ -103,6 +106,7 @@ def main() -> None:
     parser.add_argument("--core", help="ansible-core's major.minor")
     parser.add_argument("--python", help="the interpreter to build the venv from; one that fits when left out")
     parser.add_argument("--report", default="tests")
+    parser.add_argument("--target", default="", help="run the modules of the integration targets with this interpreter")
     own, options = sys.argv[1:], []
     if "--" in own:
         own, options = own[: own.index("--")], own[own.index("--") + 1 :]
@@ -110,7 +114,7 @@ def main() -> None:
     if unknown := set(wanted.suites) - set(SUITES):
         parser.error("unknown suite: %s" % ", ".join(sorted(unknown)))
     python = wanted.python or fitting(wanted.core)
-    sys.exit(run(wanted.suites or list(SUITES), wanted.core, python, options, wanted.report))
+    sys.exit(run(wanted.suites or list(SUITES), wanted.core, python, options, wanted.report, wanted.target))
 
 
 if __name__ == "__main__":

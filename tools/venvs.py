@@ -34,6 +34,7 @@ ENVIRONMENTS: dict[str, tuple[str, ...]] = {
     "test": (CORE, "runtime", "server", "test"),
     "core": (CORE,),
     "keystone": ("server", "keystone"),
+    "target": ("target",),
     "lint": (CORE, "runtime", "test", "lint"),
     "ansible-lint": ("ansible-lint",),
     "galaxy-importer": ("galaxy-importer",),
