@@ -24,8 +24,8 @@ options:
     type: str
   prefix:
     description:
-      - What the names of the objects begin with; the path of the file below O(src) follows directly. To have a
-        directory of its own for the tree, end it with C(/).
+      - The directory in the container where the tree belongs. V(pages) and V(pages/) are the same; the file C(a/b)
+        below O(src) becomes the object C(pages/a/b).
     type: str
     default: ""
   content_types:
@@ -64,7 +64,7 @@ extends_documentation_fragment:
   - polystore.storage.engine
   - polystore.storage.tree
 notes:
-  - With O(prune=true), objects whose names begin with O(prefix) and that no file belongs to are deleted. Directory
+  - With O(prune=true), objects below O(prefix) that no file belongs to are deleted. Directory
     markers stay unless O(include) names them, and so do the segments of large objects.
   - With O(state=absent), the objects that the local files stand for are deleted, and nothing else.
   - Two runs at the same time for one tree may remove each other's segments.

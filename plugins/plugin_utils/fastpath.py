@@ -10,6 +10,7 @@ import os
 import sys
 from typing import Any
 
+from ansible import constants as C
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
@@ -101,5 +102,5 @@ class FastPath(ActionBase):  # type: ignore[misc]
                 return False
         if task.delegate_to:
             variables = variables.get("ansible_delegated_vars", {}).get(task.delegate_to, {})
-        interpreter = variables.get("ansible_python_interpreter")
+        interpreter = variables.get("ansible_python_interpreter") or C.config.get_config_value("INTERPRETER_PYTHON")
         return bool(interpreter) and same_interpreter(str(self._templar.template(interpreter)))

@@ -61,8 +61,8 @@ def types(value: Any) -> list[tuple[Any, str]]:
 
 
 def start(value: str) -> str:
-    """A prefix of object names. Raises ValueError."""
-    return object_name(value) if value else ""
+    """The directory in which objects belong, with the slash at its end; "" is the container. Raises ValueError."""
+    return object_name(value if value.endswith("/") else value + "/") if value else ""
 
 
 @dc.dataclass
