@@ -26,7 +26,7 @@ class Shelf:
     def __init__(self, server):
         self.server, self.name = server, server.new_container_name("download")
         self.segments = self.name + "_segments"
-        self.client = client_for(CONNECTION, server.auth_v1(), 8, {})
+        self.client = client_for(CONNECTION, server.auth(), 8, {})
         for name in (self.name, self.segments):
             self.client.request("PUT", name)
 
@@ -43,7 +43,7 @@ class Shelf:
         self.client.request("PUT", self.name, name, query={"multipart-manifest": "put"}, body=body)
 
     def requests(self, mark, *methods):
-        found = [r for r in self.server.requests(mark) if "/AUTH_" in r["path"]]
+        found = [r for r in self.server.requests(mark) if r["path"].startswith(("/v1/AUTH_", "/v1/KEY_"))]
         return [r for r in found if r["method"] in methods] if methods else found
 
 
@@ -252,7 +252,7 @@ def child(shelf, collection, most=0, kill=None, **options):
 
     most: the largest file it may write; kill: (function of os, at which call) where it is to be killed.
     """
-    given = {"connection": shelf.server.auth_v1(), "options": options, "most": most, "kill": kill}
+    given = {"connection": shelf.server.auth(), "options": options, "most": most, "kill": kill}
     command = [sys.executable, "-c", CHILD, str(collection.parents[2]), json.dumps(given)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == (-signal.SIGKILL if kill else 0), done.stderr

@@ -27,7 +27,7 @@ BINARY = bytes(range(256))
 @pytest.fixture
 def container(swift_server):
     name = swift_server.new_container_name("lookup")
-    client = client_for(CONNECTION, swift_server.auth_v1(), 8, {})
+    client = client_for(CONNECTION, swift_server.auth(), 8, {})
     client.request("PUT", name)
     for key, value in {"dir/text": "grüße\n".encode(), "binary": BINARY, "big": b"x" * 2000, "empty": b""}.items():
         client.request("PUT", name, key, body=value)
@@ -45,7 +45,7 @@ def lookup(swift_server, monkeypatch):
     plugin._load_name = NAME
 
     def look(*terms, **options):
-        return plugin.run(list(terms), {}, **{**swift_server.auth_v1(), **options})
+        return plugin.run(list(terms), {}, **{**swift_server.auth(), **options})
 
     return look
 

@@ -150,7 +150,7 @@ CASES = [
     ("container", {"name": "c", "auth_type": "v2password"}, "auth_type"),
     (
         "container",
-        {"name": "c", "auth": {**V3, "auth_url": "127.0.0.1"}},
+        {"name": "c", "auth_type": "v1", "auth": {**V3, "auth_url": "127.0.0.1"}},
         "auth.auth_url: must be an address that begins with http",
     ),
     ("container", {"name": "c", "storage_url": "swift"}, "storage_url: must be an address that begins with http"),
