@@ -196,7 +196,8 @@ def differences(fast: Ran, module: Ran) -> list[str]:
         return ["other tasks ran: %s / %s" % ([r.task for r in fast.rows], [r.task for r in module.rows])]
     found = []
     for one, other in zip(fast.rows, module.rows, strict=True):
-        left, right = {"outcome": one.outcome}, {"outcome": other.outcome}
+        left: dict[str, Any] = {"outcome": one.outcome}
+        right: dict[str, Any] = {"outcome": other.outcome}
         if one.ours:  # what others' modules tell (process ids, times) is not ours to compare
             left.update(plain(one.result))
             right.update(plain(other.result))
