@@ -483,13 +483,13 @@ class Downloads(Resource):
 
 def _regular(root: str) -> Iterator[tuple[str, int]]:
     """(path, size) of the regular files below root, links not followed, our temporary files left out."""
-    todo = [root]
-    while todo:
+    pending = [root]
+    while pending:
         try:
-            with os.scandir(todo.pop()) as entries:
+            with os.scandir(pending.pop()) as entries:
                 for entry in sorted(entries, key=lambda e: e.name):
                     if entry.is_dir(follow_symlinks=False):
-                        todo.append(entry.path)
+                        pending.append(entry.path)
                     elif entry.is_file(follow_symlinks=False) and not TEMPORARY.match(entry.name):
                         yield entry.path, entry.stat(follow_symlinks=False).st_size
         except FileNotFoundError:

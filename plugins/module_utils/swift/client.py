@@ -471,22 +471,22 @@ class SwiftClient:
 
         One by one where it has no bulk middleware. Failures of single names are in the result, not raised.
         """
-        todo, known = list(names), self.info()
+        pending, known = list(names), self.info()
         most = int(known.get("bulk_delete", {}).get("max_deletes_per_request", PAGE))
         done = Bulk(0, 0, ())
-        while todo and (not known or "bulk_delete" in known):
+        while pending and (not known or "bulk_delete" in known):
             answer = self.request(
                 "POST",
                 query={"bulk-delete": None},
-                body="\n".join(map(quote, todo[:most])).encode(),
+                body="\n".join(map(quote, pending[:most])).encode(),
                 headers={"Content-Type": "text/plain", "Accept": "application/json"},
                 operation=operation,
             )
             if not known and not answer.body.strip():  # a plain account POST: no middleware took it
                 break
-            part, todo = parse_bulk(answer.body), todo[most:]
+            part, pending = parse_bulk(answer.body), pending[most:]
             done = Bulk(done.deleted + part.deleted, done.missing + part.missing, done.errors + part.errors)
-        for name in todo:
+        for name in pending:
             container, _slash, rest = name.partition("/")
             try:
                 self.request("DELETE", container, rest or None, operation=operation)

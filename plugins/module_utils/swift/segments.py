@@ -156,8 +156,8 @@ def sweep(client: Any, workers: Any, candidates: set[Name], skip: frozenset[str]
 def bulk_delete(client: Any, names: Iterable[Name]) -> dict[Name, StorageError]:
     """Delete these objects in as few requests as can be; the errors of those that are still there."""
     failed: dict[Name, StorageError] = {}
-    todo = ["/".join(name) for name in names]
-    for path, line in client.bulk_delete(todo).errors if todo else ():
+    pending = ["/".join(name) for name in names]
+    for path, line in client.bulk_delete(pending).errors if pending else ():
         container, _slash, name = path.lstrip("/").partition("/")
         code = int(line[:3]) if line[:3].isdigit() else None
         failed[(container, name)] = StorageError(
