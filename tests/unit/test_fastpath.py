@@ -135,11 +135,24 @@ def test_wrong_options_are_told_as_a_failure() -> None:
         ),
     ],
 )
-def test_everything_else_is_handed_over(case: dict[str, Any], variables: dict[str, Any]) -> None:
+def test_everything_else_is_handed_over(
+    case: dict[str, Any], variables: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ANSIBLE_PYTHON_INTERPRETER", raising=False)
     one = action(**case)
     assert one.run(task_vars=variables)["by"] == "module"
     assert one.handed is not None and one.handed[0] == "polystore.storage.swift_thing"
     assert one.handed[1]["wrap_async"] == case.get("async", 0)
+
+
+def test_the_configured_interpreter_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANSIBLE_PYTHON_INTERPRETER", sys.executable)
+    one = action()
+    one.run(task_vars={})
+    assert one.handed is None
+    monkeypatch.setenv("ANSIBLE_PYTHON_INTERPRETER", "/nowhere/python")
+    other = action()
+    assert other.run(task_vars={})["by"] == "module"
 
 
 @pytest.mark.parametrize("switch", [True, "yes", "true", "1", "True"])
