@@ -43,12 +43,10 @@ def collection() -> pathlib.Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks server tests, and keeps those of one file in one worker, so that a server is started once for them."""
+    """Marks the tests that need a server, so that -m "not server" leaves them out."""
     for item in items:
         wanted = set(getattr(item, "fixturenames", ()))
         if "swift_and_keystone" in wanted:
             item.add_marker("keystone")
         if SERVER_FIXTURES & wanted:
             item.add_marker("server")
-            if item.get_closest_marker("xdist_group") is None:
-                item.add_marker(pytest.mark.xdist_group(item.path.stem))

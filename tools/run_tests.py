@@ -83,7 +83,7 @@ def run(
         if target:
             env["POLYSTORE_TARGET_PYTHON"] = str(venv("target", core, target))
         if env.get("POLYSTORE_AUTH") == "v3" or env.get("POLYSTORE_KEYSTONE") == "1":
-            env["POLYSTORE_SERVER_PYTHON"] = str(venv("keystone", core, python))
+            env["POLYSTORE_SERVER_PYTHON"] = str(venv("keystone"))
         else:
             options = ["-m", "not keystone", *(options or [])]
         paths = [SUITES[suite] for suite in suites if (collection / SUITES[suite]).is_dir()]
@@ -91,7 +91,7 @@ def run(
             sys.exit("There is nothing to run in %s" % ", ".join(suites))
         workers = min(2, os.cpu_count() or 1)
         command = [str(interpreter), "-m", "pytest", "-q", "-p", "no:cacheprovider", "--junitxml=%s" % junit]
-        command += ["-n", str(workers), "--dist=loadgroup", *(options or []), *paths]
+        command += ["-n", str(workers), "--dist=worksteal", *(options or []), *paths]
         code = subprocess.run(command, cwd=collection, env=env, check=False).returncode
     where = "ansible-core %s, Python %s" % (core, ".".join(map(str, version_of(python))))
     print("\n%-14s %7s %7s %8s %9s   %s" % ("suite", "tests", "failed", "skipped", "seconds", "where"))

@@ -77,28 +77,27 @@ def venv(name: str, core: str | None = None, python: str = sys.executable) -> pa
     parts = ENVIRONMENTS[name]
     label = "%s-%s" % (name, core) if CORE in parts else name
     files = [REQUIREMENTS / ("%s.txt" % (("core-" + core) if part == CORE else part)) for part in parts]
-    constraints = REQUIREMENTS / "constraints.txt"
     version = ".".join(map(str, version_of(python)))
-    recipe = "\n".join(["1", version, platform.machine(), *(file.read_text("utf-8") for file in [*files, constraints])])
+    recipe = "\n".join(["1", version, platform.machine(), *(file.read_text("utf-8") for file in files)])
     key = hashlib.sha256(recipe.encode()).hexdigest()[:12]
     place = CACHE / "venvs" / ("%s-py%s-%s" % (label, version, key))
     ready, interpreter = place / ".ready", place / "bin" / "python"
     if not ready.exists():
         with locked(place.with_name(place.name + ".lock")):
             if not ready.exists():
-                _build(place, python, files, constraints)
+                _build(place, python, files)
                 ready.touch()
     return interpreter
 
 
-def _build(place: pathlib.Path, python: str, files: list[pathlib.Path], constraints: pathlib.Path) -> None:
+def _build(place: pathlib.Path, python: str, files: list[pathlib.Path]) -> None:
     started = time.monotonic()
     print("Building %s (once) ..." % place.name, file=sys.stderr, flush=True)
     shutil.rmtree(place, ignore_errors=True)
     env = dict(os.environ) | {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"}
     env.pop("PYTHONPATH", None)
     log = place.with_name(place.name + ".log")
-    pip = [str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", "-c", str(constraints)]
+    pip = [str(place / "bin" / "python"), "-m", "pip", "install", "--quiet"]
     steps = [[python, "-m", "venv", str(place)], [*pip, *(word for file in files for word in ("-r", str(file)))]]
     with log.open("w", encoding="utf-8") as output:
         for step in steps:

@@ -21,8 +21,8 @@ from ansible_collections.polystore.storage.tests.contract.harness import (
 
 
 def marked(row: Case | Question) -> Any:
-    """A row as a parameter; all rows of one server stay in one worker."""
-    return pytest.param(row, id=row.name, marks=[pytest.mark.server, pytest.mark.xdist_group("contract-" + row.server)])
+    """A row as a parameter."""
+    return pytest.param(row, id=row.name, marks=pytest.mark.server)
 
 
 @pytest.fixture

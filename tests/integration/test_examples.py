@@ -16,7 +16,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import pytest
 import yaml
 from ansible_collections.polystore.storage.plugins.module_utils.swift.common import SwiftConnection
 from ansible_collections.polystore.storage.tests.support import targets
@@ -110,7 +109,6 @@ def directories(plays: list[dict[str, Any]]) -> Iterator[pathlib.Path]:
                     yield pathlib.Path(value["dest"]).parent
 
 
-@pytest.mark.xdist_group("playbooks")
 def test_examples_do_what_they_say(swift_server: SwiftServer, tmp_path: pathlib.Path) -> None:
     found = [Page(tmp_path / ("page-%d" % number), content) for number, content in enumerate(pages().values())]
     assert len(found) >= 15

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import collections
+import json
 import pathlib
+import re
 import sys
 
 import pytest
@@ -75,3 +77,32 @@ def test_forks_share_no_socket(swift_server: SwiftServer, tmp_path: pathlib.Path
     assert len(served) >= 5 and [hosts for hosts in served.values() if len(hosts) > 1] == []
     puts = [r["path"].split("?")[0] for r in requests if r["method"] == "PUT" and r["path"].count("/") >= 4]
     assert len(puts) == len(set(puts)) == 250
+
+
+def test_long_work_shows_itself(swift_server: SwiftServer, tmp_path: pathlib.Path) -> None:
+    """With -v a line every few seconds, on stderr, where no reader of stdout sees it; without -v none."""
+    tree, container = tmp_path / "tree", swift_server.new_container_name("slow")
+    tree.mkdir()
+    for number in range(4):
+        (tree / str(number)).write_bytes(b"x" * 1024)
+    swift_server.fault("delay", method="PUT", path="/%s/" % container, seconds=1.5, count=None)
+    tasks = [
+        {"name": "The place", "polystore.storage.swift_container": {"name": container}},
+        {
+            "name": "Slow work",
+            "polystore.storage.swift_sync": {"container": container, "src": str(tree), "parallel": 1},
+        },
+        {"name": "Gone", "polystore.storage.swift_container": {"name": container, "state": "absent", "force": True}},
+    ]
+    playbook = tmp_path / "slow.yml"
+    playbook.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]), "utf-8")
+    line = re.compile(r"Slow work: \d of 4 objects, \S+ \S+, \S+ \S+/s")
+    try:
+        told = targets.run_playbook(playbook, tmp_path / "v", "-v", env=swift_server.environment())
+        silent = targets.run_playbook(playbook, tmp_path / "silent", env=swift_server.environment())
+    finally:
+        swift_server.clear_faults()
+    assert told.code == silent.code == 0, told.output + silent.output
+    assert line.search(told.errors), told.output
+    assert told.output.count(" of 4 objects") == told.errors.count(" of 4 objects")
+    assert " of 4 objects" not in silent.output

@@ -43,7 +43,6 @@ def told(server: SwiftServer, tmp_path: pathlib.Path) -> None:
     assert targets.differences(first, tour(server, tmp_path, fast=False)) == []
 
 
-@pytest.mark.xdist_group("playbooks")
 def test_the_tour_of_allas(swift_server: SwiftServer, tmp_path: pathlib.Path) -> None:
     told(swift_server, tmp_path)
 
@@ -54,13 +53,11 @@ def test_the_tour_of_allas_with_keystone(swift_and_keystone: SwiftServer, tmp_pa
     told(swift_and_keystone, tmp_path)
 
 
-@pytest.mark.xdist_group("playbooks")
 def test_a_tour_without_a_session_says_what_it_needs(tmp_path: pathlib.Path) -> None:
     ran = targets.run_playbook("polystore.storage.allas_tour", tmp_path, variables=LOCAL)
     assert ran.code != 0 and "-e rc_file=" in ran.output
 
 
-@pytest.mark.xdist_group("quickstart")
 def test_quickstart_twice(tmp_path: pathlib.Path) -> None:
     need("swift", "eventlet")
     place = tmp_path / "sandbox"

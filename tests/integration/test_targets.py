@@ -32,7 +32,7 @@ def swift(request: pytest.FixtureRequest) -> SwiftServer:
 
 
 @pytest.mark.server
-@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in NAMES])
+@pytest.mark.parametrize("name", NAMES)
 def test_target(name: str, swift: SwiftServer, tmp_path: pathlib.Path) -> None:
     prefix, files = "psi-%s-%d" % (name.replace("_", "-"), os.getpid()), tmp_path / "files"
     ran = {}

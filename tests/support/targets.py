@@ -67,11 +67,12 @@ class Row:
 
 @dc.dataclass
 class Ran:
-    """A finished ansible-playbook."""
+    """A finished ansible-playbook. output: both streams; errors: what came on stderr."""
 
     code: int
     output: str
     rows: list[Row]
+    errors: str = ""
 
     def named(self, task: str) -> list[Row]:
         """The rows of the task with this name (the last part of it, without a role's)."""
@@ -144,14 +145,13 @@ def run_playbook(
         },
         cwd=scratch,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        capture_output=True,
         text=True,
         timeout=seconds,
         check=False,
     )
     rows = [Row(**json.loads(row)) for row in record.read_text("utf-8").splitlines()]
-    return Ran(done.returncode, done.stdout, rows)
+    return Ran(done.returncode, done.stderr + done.stdout, rows, done.stderr)
 
 
 def run_target(

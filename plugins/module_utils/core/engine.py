@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses as dc
 import hashlib
 from collections.abc import Callable, Iterable
@@ -18,6 +19,7 @@ from ansible_collections.polystore.storage.plugins.module_utils.core.resource im
     Resource,
     Scope,
     State,
+    about,
     shown,
 )
 from ansible_collections.polystore.storage.plugins.module_utils.core.workers import Meter, Recorder, Workers
@@ -110,9 +112,10 @@ class Engine:
         start = counters.snapshot()
         check_unique(items)
         with self.resource.session():
-            pieces = [p for p in self.resource.expand(items) if self.run.mine(p.key)]
-            check_unique(pieces)
-            present = self.resource.read(pieces)
+            with about(items[0]) if len(items) == 1 else contextlib.nullcontext():
+                pieces = [p for p in self.resource.expand(items) if self.run.mine(p.key)]
+                check_unique(pieces)
+                present = self.resource.read(pieces)
             planned = self._plan(pieces, present)
             surplus = self._surplus(items, pieces, present)
             changes = [c for c in planned if c is not None] + surplus
@@ -212,7 +215,10 @@ class Engine:
     def _result(self, rows: list[tuple[Any, Change | None, State | None]], single: bool) -> dict[str, Any]:
         detail = self.run.detail or ("all" if len(rows) <= ALL_UP_TO else "changed")
         summary = dict.fromkeys(("created", "updated", "deleted", "unchanged", "failed"), 0)
-        resources, failures, diffs, changed = [], [], [], False
+        resources: list[State] = []
+        diffs: list[dict[str, Any]] = []
+        failed: list[tuple[str, str, StorageError]] = []
+        changed = False
         for item, change, state in rows:
             action, error = "unchanged", None
             if change is not None:
@@ -225,9 +231,7 @@ class Engine:
             if error is not None:
                 action = "failed"
                 verb = VERBS[change.action] if change else "read"
-                failures.append(
-                    failure_entry(item.label(), error.operation or "%s %s" % (verb, self.resource.noun), error)
-                )
+                failed.append((item.label(), error.operation or "%s %s" % (verb, self.resource.noun), error))
             summary[action] += 1
             if detail == "all" or (detail == "changed" and change is not None):
                 entry = shown(item, state) or item.identity()
@@ -238,9 +242,10 @@ class Engine:
         if single and self.resource.single and resources:
             result["resource"] = resources[0]
         if self.trailing is not None:
-            failures.append(failure_entry("", self.trailing.operation or "tidy up", self.trailing))
-        if failures:
-            result.update(failed=True, failures=failures, msg=self._message(failures, len(rows)))
+            failed.append(("", self.trailing.operation or "tidy up", self.trailing))
+        if failed:
+            entries = [failure_entry(*row) for row in failed]
+            result.update(failed=True, failures=entries, msg=self._message(failed, len(rows)))
         return result
 
     def _diff(self, change: Change) -> dict[str, Any]:
@@ -252,9 +257,7 @@ class Engine:
             "after_header": header,
         }
 
-    def _message(self, failures: list[dict[str, Any]], total: int) -> str:
-        first = next((f for f in failures if f["code"] != "not_begun"), failures[0])
-        errors = [*self.failures.values(), *([self.trailing] if self.trailing else [])]
-        error = next(e for e in errors if e.message == first["message"])
-        text = "%s %s, %s: %s" % (self.resource.noun, first["item"], first["operation"], error.told())
-        return text if total == 1 else "%d of %d %ss failed. %s" % (len(failures), total, self.resource.noun, text)
+    def _message(self, failed: list[tuple[str, str, StorageError]], total: int) -> str:
+        label, operation, error = next((row for row in failed if row[2].code != "not_begun"), failed[0])
+        text = "%s %s, %s: %s" % (self.resource.noun, label, operation, error.told())
+        return text if total == 1 else "%d of %d %ss failed. %s" % (len(failed), total, self.resource.noun, text)

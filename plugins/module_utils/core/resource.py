@@ -334,6 +334,16 @@ def compare(item: Any, present: State | None, extra: State | None = None) -> Cha
     return Change(item, "updated", present, {**present, **fields}, fields) if fields else None
 
 
+@contextlib.contextmanager
+def about(item: Any) -> Iterator[None]:
+    """An error raised in this block is about this item, unless it says otherwise."""
+    try:
+        yield
+    except StorageError as error:
+        error.item = error.item or item.label()
+        raise
+
+
 def shown(item: Any, state: State | None) -> State | None:
     """A state for results and diffs: secrets and binary values as a short digest, the identity first."""
     if state is None:

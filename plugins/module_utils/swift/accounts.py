@@ -61,9 +61,7 @@ class Accounts(Resource):
 
     @classmethod
     def validate(cls, item: Account) -> None:
-        for name in item.metadata or ():
-            if name in OWN:
-                raise OptionError("metadata", "%s has an option of its own" % name, "Use %s" % OWN[name])
+        common.no_own_options(item.metadata, OWN)
 
     def read(self, items: list[Account]) -> dict[Key, State]:
         try:

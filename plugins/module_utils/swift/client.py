@@ -29,11 +29,8 @@ PAGE = 10000  # rows of a listing page, and names of a bulk delete, where /info 
 BLOCK = 1 << 18
 WRITES = ("PUT", "POST", "DELETE", "COPY")
 SWIFT = ("python-swiftclient", "to talk to Swift", "swiftclient.client", "urllib3.exceptions", "requests.utils")
-KEYSTONE = (
-    "keystoneauth1",
-    "to get a token",
-    *("keystoneauth1." + m for m in ("exceptions", "identity.v3", "session")),
-)
+PARTS = tuple("keystoneauth1." + module for module in ("exceptions", "identity.v3", "session"))
+KEYSTONE = ("keystoneauth1", "to get a token", *PARTS)
 Name = Optional[str]
 Count = Optional[int]
 Fields = Optional[Mapping[str, Any]]
@@ -167,7 +164,7 @@ class SwiftClient:
     def _own(self) -> None:
         if self._pid != os.getpid():  # after a fork: the sockets stay the parent's; dropping our copies is silent
             self._idle: list[Any] = []
-            self._lock, self._login = threading.Lock(), threading.Lock()
+            self._lock, self._login, self._asked = threading.Lock(), threading.Lock(), threading.Lock()
             self._pid = os.getpid()
 
     def close(self) -> None:
@@ -425,7 +422,9 @@ class SwiftClient:
 
     def info(self) -> dict[str, Any]:
         """What GET /info says (limits, middleware), cached; empty where the operator hides it. Sent without a token."""
-        if self._info is None:
+        with self._asked:
+            if self._info is not None:
+                return self._info
             path = re.split(r"/v1(?:\.0)?(?:/|$)", urlsplit(self.storage_url).path)[0] + "/info"
             try:
                 place, anonymous = ("/info", "/" + path), {"X-Auth-Token": None}

@@ -124,6 +124,13 @@ def meta_changes(prefix: str, before: Mapping[str, str], after: Mapping[str, str
     return headers
 
 
+def no_own_options(given: Any, own: Mapping[str, str]) -> None:
+    """Raises OptionError when metadata names what has an option of its own. own: key to that option."""
+    for name in given or ():
+        if name in own:
+            raise OptionError("metadata", "%s has an option of its own" % name, "Use %s" % own[name])
+
+
 def check_limits(option: str, after: Mapping[str, str], limits: Mapping[str, Any]) -> None:
     """What would be there in the end, held against the server's own limits (GET /info, section "swift")."""
     for key, value in after.items():

@@ -187,9 +187,7 @@ class Containers(Resource):
 
     @classmethod
     def validate(cls, item: Container) -> None:
-        for name in item.metadata or ():
-            if name in OWN:
-                raise OptionError("metadata", "%s has an option of its own" % name, "Use %s" % OWN[name][0])
+        common.no_own_options(item.metadata, {name: option for name, (option, _part) in OWN.items()})
         if any(part.startswith(".r:") for part in (item.write_acl or "").split(",")):
             raise OptionError("write_acl", "referrers (.r:) may only read", "Name users or projects")
 

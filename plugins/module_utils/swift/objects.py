@@ -23,6 +23,7 @@ from ansible_collections.polystore.storage.plugins.module_utils.core.resource im
     Made,
     Resource,
     State,
+    about,
     compare,
     directive,
     key,
@@ -156,10 +157,11 @@ class ObjectResource(Resource):
         lock = threading.Lock()
 
         def one(item: Any) -> None:
-            state = head(self.client, *item.key)
-            source = (
-                head(self.client, item.copy_from[0], item.copy_from[1], True) if item.copy_from is not KEEP else None
-            )
+            source = None
+            with about(item):
+                state = head(self.client, *item.key)
+                if item.copy_from is not KEEP:
+                    source = head(self.client, item.copy_from[0], item.copy_from[1], True)
             with lock:
                 if state is not None:
                     found[item.key] = state
