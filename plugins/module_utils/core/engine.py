@@ -22,6 +22,7 @@ from ansible_collections.polystore.storage.plugins.module_utils.core.resource im
     about,
     shown,
 )
+from ansible_collections.polystore.storage.plugins.module_utils.core.values import plural
 from ansible_collections.polystore.storage.plugins.module_utils.core.workers import Meter, Recorder, Workers
 
 ALL_UP_TO = 100
@@ -260,4 +261,4 @@ class Engine:
     def _message(self, failed: list[tuple[str, str, StorageError]], total: int) -> str:
         label, operation, error = next((row for row in failed if row[2].code != "not_begun"), failed[0])
         text = "%s %s, %s: %s" % (self.resource.noun, label, operation, error.told())
-        return text if total == 1 else "%d of %d %ss failed. %s" % (len(failed), total, self.resource.noun, text)
+        return text if total == 1 else "%d of %d %s failed. %s" % (len(failed), total, plural(self.resource.noun), text)

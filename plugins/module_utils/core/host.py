@@ -194,7 +194,8 @@ def secrets_in(subject: Any, batch: Any) -> set[str]:
     found: set[str] = set()
     for row in batch if isinstance(batch, list) else ():
         for value in (row.get(n) for n in names) if isinstance(row, Mapping) else ():
-            found.update(str(v) for v in (value if isinstance(value, (list, tuple)) else [value]) if v)
+            parts = list(value.values()) if isinstance(value, Mapping) else value
+            found.update(str(v) for v in (parts if isinstance(parts, (list, tuple)) else [parts]) if v)
     return found
 
 

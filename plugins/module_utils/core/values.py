@@ -92,6 +92,11 @@ def human(number: float) -> str:
     return "%.1f TiB" % number
 
 
+def plural(noun: str) -> str:
+    """directory -> directories, file -> files."""
+    return noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
+
+
 def fingerprint(value: Any) -> str:
     """A short digest that tells two values apart and does not show them: 24 bits of a SHA-256."""
     data = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogateescape")

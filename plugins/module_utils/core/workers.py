@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
-from ansible_collections.polystore.storage.plugins.module_utils.core.values import human
+from ansible_collections.polystore.storage.plugins.module_utils.core.values import human, plural
 
 T = TypeVar("T")
 
@@ -171,7 +171,8 @@ class Meter:
     def line(self) -> str:
         """What is told now."""
         seconds, moved = max(time.monotonic() - self._began, 0.001), self._moved() - self._start
-        return "%d of %d %ss, %s, %s/s" % (self.done, self.total, self._noun, human(moved), human(moved / seconds))
+        rate, nouns = human(moved / seconds), plural(self._noun)
+        return "%d of %d %s, %s, %s/s" % (self.done, self.total, nouns, human(moved), rate)
 
     def _run(self) -> None:
         while self._tell is not None and not self._end.wait(self._interval):
