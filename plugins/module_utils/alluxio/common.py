@@ -430,14 +430,15 @@ def below(client: Any, top: str, sync: bool = False) -> list[Info]:
     return found
 
 
-def guard(client: Any, where: str, verb: str = "deleted") -> list[Info]:
+def guard(client: Any, where: str, verb: str = "deleted", info: Info | None = None) -> list[Info]:
     """Everything below a path that is to be deleted or renamed. Raises StorageError when there is a mount point.
 
     Servers before 2.9.0 would delete the data in the mounted store; so this asks on every version.
+    info: the path's own status, where it is known.
     """
     if where == "/":
         raise StorageError("the root cannot be %s" % verb, operation="check options")
-    info = client.get_status(where)
+    info = info or client.get_status(where)
     if info is None:
         return []
     rows = below(client, where) if info["folder"] else []
