@@ -23,7 +23,8 @@ from ansible_collections.polystore.storage.plugins.module_utils.core.resource im
     merged,
     wanted,
 )
-from ansible_collections.polystore.storage.plugins.module_utils.core.values import KEEP, NEVER, duration, mode
+from ansible_collections.polystore.storage.plugins.module_utils.core.values import KEEP, NEVER, duration
+from ansible_collections.polystore.storage.plugins.module_utils.core.values import mode as octal
 
 FEW = 8  # of so many wanted children on, their parent is listed
 DIGEST = "polystore.digest"  # where our digest of a file's content is kept
@@ -53,14 +54,10 @@ class AlluxioConnection:
         for name, least in (("timeout", 1), ("retries", 0)):
             if options.get(name) is not None and options[name] < least:
                 raise OptionError(name, "%d is out of bounds" % options[name], "Give %d or more" % least)
-        proxy = _url("proxy_url", options, environ, "ALLUXIO_PROXY_URL") or "http://localhost:39999"
         headers = options.get("headers") or {}
-        for name, value in headers.items():
-            if not re.match(r"^[!#$%&'*+.^`|~0-9A-Za-z-]+$", str(name)) or re.search(r"[\r\n\0]", str(value)):
-                raise OptionError("headers", "%r is no HTTP header" % (name,))
         return wire.Settings(
-            proxy_url=re.sub(r"/api/v1$", "", proxy),
-            master_url=_url("master_url", options, environ, "ALLUXIO_MASTER_URL"),
+            proxy_url=options.get("proxy_url") or environ.get("ALLUXIO_PROXY_URL") or "http://localhost:39999",
+            master_url=options.get("master_url") or environ.get("ALLUXIO_MASTER_URL") or None,
             timeout=options.get("timeout") or 120,
             dialect=options.get("dialect") or "auto",
             headers=tuple(sorted((str(n), str(v)) for n, v in headers.items())),
@@ -81,15 +78,6 @@ class AlluxioConnection:
 
 
 CONNECTION = AlluxioConnection()
-
-
-def _url(name: str, options: Mapping[str, Any], environ: Mapping[str, str], variable: str) -> str | None:
-    value = options.get(name) or environ.get(variable)
-    if not value:
-        return None
-    if not re.match(r"^https?://[^/?#\s]+(/[^?#\s]*)?$", str(value)):
-        raise OptionError(name, "%r is no address" % (value,), "Write it as http://HOST:PORT")
-    return str(value).rstrip("/")
 
 
 def path(value: Any) -> str:
@@ -142,6 +130,14 @@ def inside(where: str, top: str) -> bool:
 
 
 # --- attributes
+
+
+def mode(value: Any) -> str:
+    """A mode such as "0755". Raises ValueError."""
+    text = octal(value)
+    if int(text, 8) > 0o777:
+        raise ValueError("%r: Alluxio has no set-user-ID, set-group-ID and sticky bit" % (value,))
+    return text
 
 
 def lifetime(value: Any) -> Any:
@@ -353,7 +349,7 @@ def apply(
         rows = [client.get_status(where, sync=True)]
         recursive = recursive and "ttl" in fields  # else it is the top's own, which is put back
         if recursive:
-            rows += below(client, where, sync=True)
+            rows += client.list_status(where, recursive=True, sync=True)
         if any(row and row["ttl"] != times["ttl"] for row in rows) or "ttl_action" in fields:
             client.set_attribute(where, recursive=recursive, **times)
 
@@ -416,20 +412,6 @@ def look(client: Any, workers: Any, paths: Iterable[str], sync: bool = False) ->
     return {where: found[where] for where in set(paths) if where in found}
 
 
-def below(client: Any, top: str, sync: bool = False) -> list[Info]:
-    """Everything below a directory, also where the server cannot list recursively."""
-    if client.can("recursive_listing"):
-        rows: list[Info] = client.list_status(top, recursive=True, sync=sync)
-        return rows
-    found: list[Info] = []
-    tops = [top]
-    while tops:
-        rows = client.list_status(tops.pop(), sync=sync)
-        found += rows
-        tops += [row["path"] for row in rows if row["folder"]]
-    return found
-
-
 def guard(client: Any, where: str, verb: str = "deleted", info: Info | None = None) -> list[Info]:
     """Everything below a path that is to be deleted or renamed. Raises StorageError when there is a mount point.
 
@@ -441,7 +423,7 @@ def guard(client: Any, where: str, verb: str = "deleted", info: Info | None = No
     info = info or client.get_status(where)
     if info is None:
         return []
-    rows = below(client, where) if info["folder"] else []
+    rows = client.list_status(where, recursive=True) if info["folder"] else []
     mounts = sorted(row["path"] for row in [info, *rows] if row["mount_point"])
     if mounts:
         what = "is a mount point" if mounts[0] == where else "holds the mount point %s" % mounts[0]

@@ -177,7 +177,7 @@ class Directories(Resource):
             elif item.path in self.moves:
                 self.rows[item.path] = common.guard(self.client, now, "renamed", info)
             elif item.attributes_recursive:
-                self.rows[item.path] = common.below(self.client, now, item.sync_metadata)
+                self.rows[item.path] = self.client.list_status(now, recursive=True, sync=item.sync_metadata)
         except StorageError as error:
             error.item = error.item or item.path
             raise
