@@ -16,7 +16,7 @@ CORE_OPTION = $(if $(CORE),--core $(CORE))
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test units contract integration lint sanity matrix benchmark docs build generate clean
+.PHONY: help quickstart test units contract conformance integration lint sanity matrix benchmark docs build generate clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*  ## /  make \1|/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r a b; do printf '%-22s %s\n' "$$a" "$$b"; done
@@ -24,7 +24,7 @@ help:  ## this list
 quickstart:  ## starts a real Swift here, runs a playbook against it twice, and cleans up
 	@$(PYTHON) tools/quickstart.py
 
-test:  ## unit, contract and integration tests on the default ansible-core
+test:  ## unit, contract, conformance and integration tests on the default ansible-core
 	@$(PYTHON) tools/run_tests.py $(CORE_OPTION) -- $(ARGS)
 
 units:  ## the unit tests alone
@@ -32,6 +32,9 @@ units:  ## the unit tests alone
 
 contract:  ## the promises that every module keeps, against a real server's request log
 	@$(PYTHON) tools/run_tests.py contract $(CORE_OPTION) -- $(ARGS)
+
+conformance:  ## raw calls and other people's clients, compared with what real servers answered
+	@$(PYTHON) tools/run_tests.py conformance $(CORE_OPTION) -- $(ARGS)
 
 integration:  ## playbooks against a real server
 	@$(PYTHON) tools/run_tests.py integration $(CORE_OPTION) -- $(ARGS)

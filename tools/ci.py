@@ -74,6 +74,11 @@ def stages() -> list[Stage]:
     keystone = {"POLYSTORE_AUTH": "v3"}
     where = "core %s, Keystone" % ends[-1]
     found.append(Stage("keystone", [*command, "--", "-m", "server"], 25, where, "keystone", keystone))
+    # Everything that talks to Alluxio, with real ones instead of the stand-in.
+    command = script("run_tests.py", "contract", "conformance", "integration", "--report", "alluxio")
+    real = {"POLYSTORE_ALLUXIO": "real"}
+    where = "%s, real Alluxio 2.9.6 and 1.8.1" % standard
+    found.append(Stage("alluxio", [*command, "--", "-m", "alluxio"], 20, where, "alluxio", real))
     for core in runnable:
         name = "units-%s" % core
         # With a server, on the default core, they were run by the stage "test".

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs the tests in the staged tree.
 
-    python tools/run_tests.py [units contract integration] [--core 2.19] [-- pytest options]
+    python tools/run_tests.py [units contract conformance integration] [--core 2.19] [-- pytest options]
 
 Needs nothing but this interpreter: the venv is built when it is missing. Ends with pytest's own closing line and a
 table of what ran and how long it took. A failed test is not tried again.
@@ -20,11 +20,16 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from cores import fitting
-from paths import REPORTS, environment
+from paths import CACHE, REPORTS, environment
 from stage import collections_path, tree
 from venvs import default_core, venv, version_of
 
-SUITES = {"units": "tests/unit", "contract": "tests/contract", "integration": "tests/integration"}
+SUITES = {
+    "units": "tests/unit",
+    "contract": "tests/contract",
+    "conformance": "tests/conformance",
+    "integration": "tests/integration",
+}
 
 
 class Count(NamedTuple):
@@ -80,6 +85,9 @@ def run(
     with tree() as collection:
         env = environment(interpreter) | {"ANSIBLE_COLLECTIONS_PATH": collections_path(collection)}
         env.setdefault("POLYSTORE_SERVER_PYTHON", str(interpreter))
+        env["POLYSTORE_CACHE"] = str(CACHE)  # HOME is another one there
+        if "conformance" in suites:
+            env["POLYSTORE_ALLUXIO_CLIENT"] = str(venv("alluxio-client"))
         if target:
             env["POLYSTORE_TARGET_PYTHON"] = str(venv("target", core, target))
         if env.get("POLYSTORE_AUTH") == "v3" or env.get("POLYSTORE_KEYSTONE") == "1":

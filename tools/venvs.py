@@ -35,6 +35,7 @@ ENVIRONMENTS: dict[str, tuple[str, ...]] = {
     "core": (CORE,),
     "keystone": ("server", "keystone"),
     "target": ("target",),
+    "alluxio-client": ("alluxio-client",),
     "lint": (CORE, "runtime", "test", "lint"),
     "ansible-lint": ("ansible-lint",),
     "galaxy-importer": ("galaxy-importer",),
