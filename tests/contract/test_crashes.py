@@ -27,6 +27,7 @@ from ansible_collections.polystore.storage.plugins.module_utils.swift.sync impor
 from ansible_collections.polystore.storage.tests.support.run import connection, run_ok
 
 WRITES = "PUT|POST|DELETE|COPY"
+pytestmark = pytest.mark.crash
 # A process that forks one for each task it reads: no thread is alive in it, and everything is imported once.
 NURSERY = """
 import json, os, sys

@@ -190,12 +190,12 @@ def test_deletions_come_last_and_together(tree: Tree) -> None:
 
 def test_content_types_and_metadata(tree: Tree) -> None:
     tree.write(**{"a.mjs": b"1", "sub__b.mjs": b"2", "c.html": b"3", "d.unknown-ending": b"4"})
-    kinds = {"sub/*.mjs": "text/x-sub; charset=utf-8", "*.mjs": "text/javascript"}
+    kinds = {"sub/*.mjs": "text/x-sub; charset=utf-8", "*.mjs": "text/x-module"}
     tree.sync()
     assert actions(tree.sync(content_types=kinds)) == {"a.mjs": "updated", "sub/b.mjs": "updated"}
     types = {row["name"]: row["content_type"] for row in tree.client.listing(tree.name)}
     assert types == {
-        "a.mjs": "text/javascript",
+        "a.mjs": "text/x-module",
         "sub/b.mjs": "text/x-sub;charset=utf-8",  # how a listing writes it
         "c.html": "text/html",
         "d.unknown-ending": "application/octet-stream",
