@@ -25,7 +25,7 @@ sys.path.insert(0, str(COLLECTION.parents[2]))
 
 SERVERS = "ansible_collections.polystore.storage.tests.support.servers"
 # Whoever asks for one of these talks to a server.
-SERVER_FIXTURES = {"swift_server", "swift_and_keystone"}
+SERVER_FIXTURES = {"swift_server", "swift_and_keystone", "alluxio_server", "alluxio_v1_server"}
 
 if (COLLECTION / "tests" / "support" / "servers.py").exists():
     pytest_plugins = [SERVERS]

@@ -13,8 +13,8 @@ from ansible_collections.polystore.storage.plugins.module_utils.core.host import
 
 
 def connection(server: Any) -> dict[str, Any]:
-    """Connection options: a server's own (v1, or Keystone's where it has one), or the mapping itself."""
-    return dict(server if isinstance(server, Mapping) else server.auth())
+    """Connection options: a server's own, or the mapping itself."""
+    return dict(server if isinstance(server, Mapping) else server.connection())
 
 
 def run_task(subject: Any, server: Any, check: bool = False, diff: bool = False, **args: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ The server runs with the interpreter named by POLYSTORE_SERVER_PYTHON, else with
 from __future__ import annotations
 
 import atexit
+import importlib
 import itertools
 import json
 import os
@@ -17,15 +18,18 @@ import sys
 import tempfile
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 FILES = Path(__file__).parents[2] / "roles" / "sandbox" / "files"
 WRITES = ("PUT", "POST", "DELETE", "COPY")
+# Alluxio's operations that change nothing; what a stream that is read is closed with neither.
+ASKING = ("exists", "get-status", "list-status", "open-file", "read")
 
 
 def server_python() -> str:
@@ -79,6 +83,32 @@ class Server:
         self.pid: int = info["pid"]
         self.log = home / name / "access.jsonl"
 
+    def connection(self) -> dict[str, Any]:
+        """The options by which the collection's modules connect to this server."""
+        raise NotImplementedError(f"{self.name} has no modules of its own")
+
+    def environment(self) -> dict[str, str]:
+        """The same as variables."""
+        return dict(self.info["env"])
+
+    def secrets(self) -> list[str]:
+        """Texts of the connection that no result may hold."""
+        return []
+
+    def end_faults(self) -> None:
+        """Takes back all that a test may have ordered."""
+        self.clear_faults()
+
+    def wait_for(self, condition: Any, seconds: float = 20.0) -> Any:
+        """Calls until the result is true and returns it; fails the test after `seconds`."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            result = condition()
+            if result:
+                return result
+            time.sleep(0.05)
+        pytest.fail(f"not true after {seconds} s: {condition}")
+
     # --- the log -------------------------------------------------------------------------------------------------
 
     def mark(self) -> int:
@@ -101,6 +131,11 @@ class Server:
             if entry["method"] in WRITES and not entry["path"].endswith("/auth/tokens")
         ]
 
+    def refuse_writes(self, words: str) -> Any:
+        """From now on every write is refused with these words; returns the code that an error has then."""
+        self.fault("status", method="|".join(WRITES), count=None, status=403, body=words)
+        return 403
+
     # --- faults --------------------------------------------------------------------------------------------------
 
     def fault(self, action: str, **order: Any) -> None:
@@ -120,7 +155,7 @@ class Server:
     def clear_faults(self) -> None:
         """Takes all faults back and opens the port again."""
         self._control("DELETE", "/faults")
-        if self.name == "swift":
+        if self.name in ("swift", "alluxio"):
             self.listen(True)
 
     def listen(self, on: bool) -> None:
@@ -172,8 +207,16 @@ class SwiftServer(Server):
         """Connection options: Keystone's where there is one."""
         return self.auth_v3() if self.keystone else self.auth_v1()
 
+    def connection(self) -> dict[str, Any]:
+        """As auth()."""
+        return self.auth()
+
+    def secrets(self) -> list[str]:
+        """The password."""
+        return [str(self.auth()["auth"]["password"])]
+
     def environment(self) -> dict[str, str]:
-        """The same as variables: OS_* with Keystone, else ST_*."""
+        """The connection as variables: OS_* with Keystone, else ST_*."""
         info = self.keystone.info if self.keystone else self.info
         return dict(info["env"])
 
@@ -187,28 +230,113 @@ class SwiftServer(Server):
         """A name that nothing in this process has."""
         return f"{prefix}-{os.getpid()}-{next(self._numbers)}"
 
-    def wait_for(self, condition: Any, seconds: float = 20.0) -> Any:
-        """Calls until the result is true and returns it; fails the test after `seconds`."""
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            result = condition()
-            if result:
-                return result
-            time.sleep(0.05)
-        pytest.fail(f"not true after {seconds} s: {condition}")
+
+class AlluxioServer(Server):
+    """Alluxio: a stand-in of the version that was asked for, or a real one (POLYSTORE_ALLUXIO=real)."""
+
+    _numbers = itertools.count(1)
+
+    def __init__(self, home: Path, services: dict[str, Any]) -> None:
+        super().__init__(home, "alluxio", services["alluxio"])
+        self.version: str = self.info["version"]
+        self.ufs = Path(self.info["ufs"])
+
+    def connection(self) -> dict[str, Any]:
+        """proxy_url and master_url."""
+        return {"proxy_url": self.info["proxy_url"], "master_url": self.info["master_url"]}
+
+    def writes(self, since: int = 0, path: str = "") -> list[dict[str, Any]]:
+        """Those of `requests` that may change something: no asking, no opening, no reading and what closes that."""
+        reading: set[str] = set()
+        found = []
+        for entry in self.requests(since, path=path):
+            place = urllib.parse.urlsplit(entry["path"]).path
+            operation = place.rsplit("/", 1)[-1]
+            if operation == "read":
+                reading.add(place.rsplit("/", 1)[0])
+            if entry["method"] != "POST" or operation in ASKING:
+                continue
+            if operation == "close" and place.rsplit("/", 1)[0] in reading:
+                continue
+            found.append(entry)
+        return found
+
+    def refuse_writes(self, words: str) -> Any:
+        """As if the proxy's user had no right to."""
+        key = "status" if self.version.startswith("1.") else "statusCode"
+        asking = "|".join(ASKING)
+        self.fault(
+            "status",
+            method="POST",
+            path=rf"^[^?]*/(?!({asking}|close)(\?|$))[^/?]*(\?.*)?$",
+            count=None,
+            status=500,
+            headers={"Content-Type": "application/json"},
+            body=json.dumps({"message": words, key: "PERMISSION_DENIED"}),
+        )
+        return "PERMISSION_DENIED"
+
+    def call(self, path: str, operation: str, body: Any = None, **query: str) -> Any:
+        """One operation past all faults' paths of tests: the JSON of the answer (None: empty); RuntimeError with it."""
+        query_text = "?" + urllib.parse.urlencode(query) if query else ""
+        url = f"{self.url}/api/v1/paths/{urllib.parse.quote(path)}/{operation}{query_text}"
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method="POST")
+        try:
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=180) as answer:
+                text = answer.read()
+        except urllib.error.HTTPError as exc:
+            raise RuntimeError(exc.read().decode(errors="replace")) from exc
+        return json.loads(text) if text.strip() else None
+
+    def new_path(self) -> str:
+        """A new directory, which the store below has too."""
+        path = f"/t-{os.getpid()}-{next(self._numbers)}"
+        self.call(path, "create-directory", {"writeType": "CACHE_THROUGH"})
+        return path
+
+    def new_container_name(self, prefix: str = "t") -> str:
+        """A name that nothing in this process has."""
+        return f"{prefix}-{os.getpid()}-{next(self._numbers)}"
+
+    def behave(self, **settings: Any) -> dict[str, Any]:
+        """The stand-in's settings: mode (normal, shadowed, no-master, no-worker), outage_seconds, stream_timeout and
+        ttl_interval (seconds). They end with the test."""
+        changed: dict[str, Any] = self._control("POST", "/behaviour", settings)
+        return changed
+
+    def end_faults(self) -> None:
+        """Takes back faults and settings."""
+        self.clear_faults()
+        self.behave(mode="normal", outage_seconds=120, stream_timeout=3600, ttl_interval=3600)
 
 
-_started: dict[tuple[int, str], SwiftServer] = {}
+_started: dict[tuple[int, str], Any] = {}
 
 
 def start_swift(services: str = "swift") -> SwiftServer:
     """The process's own server with these services (comma separated)."""
-    key = (os.getpid(), services)
+    return cast(SwiftServer, _start(services, SwiftServer))
+
+
+def start_alluxio(version: str = "2.9.6") -> AlluxioServer:
+    """The process's own Alluxio of that version."""
+    if os.environ.get("POLYSTORE_ALLUXIO") == "real":
+        key = (os.getpid(), "real alluxio " + version)
+        if key not in _started:
+            module = importlib.import_module("ansible_collections.polystore.storage.tests.support.alluxio_real")
+            _started[key] = module.start(version)
+        return cast(AlluxioServer, _started[key])
+    return cast(AlluxioServer, _start("alluxio", AlluxioServer, f"--option=alluxio.version={version}"))
+
+
+def _start(services: str, kind: Any, *more: str) -> Any:
+    key = (os.getpid(), " ".join((services, *more)))
     if key not in _started:
         home = Path(tempfile.mkdtemp(prefix="polystore-test-", dir="/tmp"))
         arguments = ["--dir", str(home), "--services", services, "--owner", str(os.getpid()), "--remove"]
-        sandbox("start", *arguments)
-        _started[key] = SwiftServer(home, endpoints(home))
+        sandbox("start", *arguments, *more)
+        _started[key] = kind(home, endpoints(home))
         atexit.register(_stop, os.getpid(), home)
     return _started[key]
 
@@ -250,15 +378,48 @@ def swift_and_keystone(_swift_and_keystone: SwiftServer) -> Iterator[SwiftServer
     _swift_and_keystone.end_faults()
 
 
+@pytest.fixture(scope="session")
+def _alluxio() -> AlluxioServer:
+    return start_alluxio()
+
+
+@pytest.fixture(scope="session")
+def _alluxio_v1() -> AlluxioServer:
+    return start_alluxio("1.8.1")
+
+
+@pytest.fixture
+def alluxio_server(_alluxio: AlluxioServer) -> Iterator[AlluxioServer]:
+    """An Alluxio 2.9.6: the stand-in, or a real one with POLYSTORE_ALLUXIO=real.
+
+    Faults and settings end with the test; files stay, so use new_path().
+    """
+    yield _alluxio
+    _alluxio.end_faults()
+
+
+@pytest.fixture
+def alluxio_v1_server(_alluxio_v1: AlluxioServer) -> Iterator[AlluxioServer]:
+    """The same as 1.8.1, the other dialect."""
+    yield _alluxio_v1
+    _alluxio_v1.end_faults()
+
+
 __all__ = [
+    "AlluxioServer",
     "Server",
     "SwiftServer",
+    "_alluxio",
+    "_alluxio_v1",
     "_swift",
     "_swift_and_keystone",
+    "alluxio_server",
+    "alluxio_v1_server",
     "endpoints",
     "need",
     "sandbox",
     "server_python",
+    "start_alluxio",
     "start_swift",
     "swift_and_keystone",
     "swift_server",

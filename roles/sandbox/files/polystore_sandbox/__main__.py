@@ -25,6 +25,22 @@ def _port(text: str) -> tuple[str, int]:
     return name, int(number)
 
 
+def _option(text: str) -> tuple[str, str, str]:
+    name, equals, value = text.partition("=")
+    service, dot, option = name.partition(".")
+    if not (equals and dot and option):
+        raise argparse.ArgumentTypeError(f"{text!r} is not SERVICE.OPTION=VALUE")
+    return service, option, value
+
+
+def _options(given: argparse.Namespace) -> dict[str, dict[str, str]]:
+    """The services' own options, by service."""
+    found: dict[str, dict[str, str]] = {}
+    for service, option, value in given.option:
+        found.setdefault(service, {})[option] = value
+    return found
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = argparse.ArgumentParser(prog="polystore_sandbox", description=__doc__)
@@ -34,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--services", default="", help="comma separated; there are: " + ", ".join(registry.names()))
     made.add_argument("--address", default="127.0.0.1", help="where to listen (default %(default)s)")
     made.add_argument("--port", action="append", default=[], type=_port, metavar="SERVICE=PORT", help="0: any free one")
+    made.add_argument("--option", action="append", default=[], type=_option, metavar="SERVICE.OPTION=VALUE")
     made.add_argument("--owner", type=int, default=0, metavar="PID", help="end when this process has ended")
     made.add_argument("--remove", action="store_true", help="with --owner: delete the directory then")
     made.add_argument("--check", action="store_true", help="change nothing, tell what would change")
@@ -46,10 +63,11 @@ def install_and_start(home: Home, wanted: list[str], given: argparse.Namespace) 
     changed = home.create(given.check)
     made = install(given.venv, wanted, given.check)
     if given.check:
-        result = daemon.start(home, wanted, given.address, ports, check=True)
+        result = daemon.start(home, wanted, given.address, ports, check=True, options=_options(given))
     else:
         options = ["--dir", str(home.folder), "--services", ",".join(wanted), "--address", given.address]
         options += [f"--port={name}={number}" for name, number in ports.items()]
+        options += [f"--option={service}.{name}={value}" for service, name, value in given.option]
         options += ["--owner", str(given.owner)] + (["--remove"] if given.remove else [])
         result = json.loads(run([made["python"], "-m", "polystore_sandbox", "start", *options]))
     return {**result, "changed": changed or made["changed"] or result["changed"], "installed": made["installed"]}
@@ -77,7 +95,14 @@ def main(arguments: list[str] | None = None) -> int:
             result = install_and_start(home, wanted or ["swift"], given)
         elif given.command == "start":
             result = daemon.start(
-                home, wanted or ["swift"], given.address, dict(given.port), given.owner, given.remove, given.check
+                home,
+                wanted or ["swift"],
+                given.address,
+                dict(given.port),
+                given.owner,
+                given.remove,
+                given.check,
+                _options(given),
             )
         elif given.command == "stop":
             result = daemon.stop(home, wanted, given.check)

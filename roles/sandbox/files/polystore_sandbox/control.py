@@ -4,7 +4,8 @@
 """The control endpoint of a server: faults and log, on a loopback port of its own, behind a token.
 
 `POST /faults` orders one, `DELETE /faults` takes all back, `GET /faults` counts them,
-`POST /listen` {"on": false} closes the server's port until {"on": true}.
+`POST /listen` {"on": false} closes the server's port until {"on": true}; `POST /behaviour` {...} changes how the server
+behaves, where it has such settings, and tells them all.
 """
 
 from __future__ import annotations
@@ -19,7 +20,13 @@ from typing import Any
 from polystore_sandbox.faults import FaultError, FaultPlan
 
 
-def start_control(address: str, token: str, faults: FaultPlan, listen: Callable[[bool], None] | None = None) -> int:
+def start_control(
+    address: str,
+    token: str,
+    faults: FaultPlan,
+    listen: Callable[[bool], None] | None = None,
+    behave: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+) -> int:
     """Serves the endpoint in a thread and returns its port."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -43,8 +50,12 @@ def start_control(address: str, token: str, faults: FaultPlan, listen: Callable[
                     faults.clear()
                 elif (self.command, self.path) == ("POST", "/listen") and listen:
                     listen(bool(json.loads(body)["on"]))
+                elif (self.command, self.path) == ("POST", "/behaviour") and behave:
+                    self._answer(200, behave(json.loads(body)))
+                    return
                 elif (self.command, self.path) != ("GET", "/faults"):
-                    self._answer(404, {"error": "there are GET, POST and DELETE /faults and POST /listen"})
+                    there = "GET, POST and DELETE /faults, POST /listen and POST /behaviour"
+                    self._answer(404, {"error": f"there are {there}"})
                     return
             except (FaultError, ValueError, KeyError, TypeError) as exc:
                 self._answer(400, {"error": str(exc)})

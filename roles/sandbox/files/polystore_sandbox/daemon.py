@@ -71,16 +71,17 @@ def start(
     owner: int = 0,
     remove: bool = False,
     check: bool = False,
+    options: dict[str, dict[str, str]] | None = None,
 ) -> dict[str, Any]:
     """Makes exactly the wanted services run; what runs as wanted is left alone. In check mode only tells.
 
-    Raises SandboxError.
+    options: by service. Raises SandboxError.
     """
     services = find_all(wanted)
     missing = {name for service in services for name in service.requirements if not importlib.util.find_spec(name)}
     if missing and not check:
         raise SandboxError(f"{sys.executable} lacks the Python packages {', '.join(sorted(missing))}: see `install`")
-    for name in ports or {}:
+    for name in (*(ports or {}), *(options or {})):
         find(name)
     changed = home.create(check)
     if check and changed:
@@ -95,6 +96,7 @@ def start(
         for service in services:
             port = (ports or {}).get(service.name) or home.read("ports.json").get(service.name, 0)
             settings = {"address": address, "port": port, "peers": dict(peers), "code": source_digest()}
+            settings["options"] = (options or {}).get(service.name, {})
             if home.pid(service.name) is None or home.read(f"{service.name}/ready.json").get("settings") != settings:
                 changed = True
                 if check:
@@ -232,12 +234,13 @@ def serve(home: Home, name: str, owner: int = 0, remove: bool = False) -> None:
         address=settings["address"],
         port=settings["port"],
         peers=settings["peers"],
+        options=settings["options"],
         log=RequestLog(str(home.folder / name / "access.jsonl")),
     )
 
-    def ready(port: int, listen: Any) -> None:
+    def ready(port: int, listen: Any, behave: Any = None) -> None:
         token = home.secret(f"{name}.control")
-        control = start_control("127.0.0.1", token, given.faults, listen)
+        control = start_control("127.0.0.1", token, given.faults, listen, behave)
         home.write(f"{name}/control.json", {"url": _url("127.0.0.1", control), "token": token})
         ports = home.read("ports.json")
         home.write("ports.json", {**ports, name: port})

@@ -19,11 +19,14 @@ _LACKING = "import importlib.util, sys; print(*[n for n in sys.argv[1:] if not i
 def install(folder: str, wanted: list[str], check: bool = False) -> dict[str, Any]:
     """Installs what the services need and the environment lacks; an environment that lacks nothing is left alone.
 
+    Services that need nothing run with this interpreter, without an environment.
     Raises SandboxError with pip's words.
     """
     venv = Path(folder).expanduser().absolute()
     python = venv / "bin" / "python"
     requirements = {name: text for service in find_all(wanted) for name, text in service.requirements.items()}
+    if not requirements:
+        return {"changed": False, "installed": [], "python": sys.executable}
     lacking = list(requirements)
     if python.exists():
         lacking = run([str(python), "-c", _LACKING, *requirements]).split()

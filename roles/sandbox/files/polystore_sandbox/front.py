@@ -177,7 +177,8 @@ class _Exchange:
     def made_up(self, fault: Fault) -> list[bytes]:
         """The answer that the fault orders."""
         body = fault.body.encode()
-        headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(body))), *fault.headers.items()]
+        given = {"Content-Type": "text/plain", **fault.headers}
+        headers = [("Content-Length", str(len(body))), *given.items()]
         if fault.action == "redirect":
             headers.append(("Location", fault.location.replace("{path}", target(self.environ))))
         self.started(f"{fault.status} {_REASONS.get(fault.status, 'Ordered')}", headers)

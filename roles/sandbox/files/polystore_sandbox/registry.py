@@ -26,9 +26,11 @@ class Running:
     port: int  # 0: choose one and tell `ready`
     peers: dict[str, str]  # URL by name of the services started before it
     log: RequestLog
+    options: dict[str, Any] = field(default_factory=dict)  # of this service alone
     faults: FaultPlan = field(default_factory=FaultPlan)
-    # To be called once, when the port is open: with the port, and how to close (False) and open (True) it.
-    ready: Callable[[int, Callable[[bool], None] | None], None] = lambda _port, _listen: None
+    # To be called once, when the port is open: with the port, how to close (False) and open (True) it, and how to
+    # change the server's behaviour while it runs (settings -> all settings, or ValueError).
+    ready: Callable[..., None] = lambda _port, _listen, _behave=None: None
 
 
 class Service(Protocol):

@@ -1,0 +1,89 @@
+# Copyright: (c) 2026, polystore.storage contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""FileInfo: an inode as get-status and list-status show it, in each dialect."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from polystore_sandbox.alluxio.namespace import Namespace
+from polystore_sandbox.alluxio.tree import Inode
+
+
+def _entry(kind: str, subject: str, mode: int) -> str:
+    letters = "".join(letter if mode & bit else "-" for letter, bit in (("r", 4), ("w", 2), ("x", 1)))
+    return f"{kind}:{subject}:{letters}"
+
+
+def file_info(inode: Inode, names: Namespace) -> dict[str, Any]:
+    """The caller has the lock."""
+    dialect = names.dialect
+    path = inode.path
+    place = names.mounts.place(path)
+    cached = 100 if inode.cached and inode.length else 0
+    blocks = _blocks(inode)
+    found: dict[str, Any] = {
+        "fileId": inode.id,
+        "name": inode.name,
+        "path": path,
+        "ufsPath": place.uri,
+        "length": len(inode.children) if inode.folder else inode.length,
+        "blockSizeBytes": inode.block_size,
+        "creationTimeMs": inode.created,
+        "lastModificationTimeMs": inode.modified,
+        "completed": inode.completed,
+        "folder": inode.folder,
+        "pinned": inode.pinned,
+        "cacheable": not inode.folder,
+        "persisted": inode.persisted,
+        "persistenceState": inode.state,
+        "blockIds": blocks,
+        "fileBlockInfos": [_block_info(inode, number, block) for number, block in enumerate(blocks)],
+        "inMemoryPercentage": cached,
+        "inAlluxioPercentage": cached,
+        "ttl": inode.ttl,
+        "ttlAction": inode.ttl_action,
+        "owner": inode.owner,
+        "group": inode.group,
+        "mode": inode.mode,
+        "mountPoint": bool(inode.mount) and inode.parent is not None,
+        "mountId": place.mount.id,
+        "ufsFingerprint": inode.fingerprint,
+    }
+    if dialect.old:
+        return found
+    acl = [
+        _entry("user", "", inode.mode >> 6),
+        _entry("group", "", inode.mode >> 3),
+        _entry("other", "", inode.mode),
+    ]
+    found.update(
+        acl={"owner": inode.owner, "owningGroup": inode.group, "stringEntries": acl},
+        defaultAcl={"owner": "", "owningGroup": "", "stringEntries": []},
+        lastAccessTimeMs=inode.accessed,
+        replicationMin=inode.replication_min,
+        replicationMax=inode.replication_max,
+        pinnedMediumTypes=inode.media,
+        cacheContext=None,
+    )
+    if dialect.has("info_xattr"):
+        found["xattr"] = inode.xattr
+        found["fileInfo"] = {name: value for name, value in found.items() if name != "cacheContext"}
+    return found
+
+
+def _blocks(inode: Inode) -> list[int]:
+    if inode.folder or not inode.length or not inode.completed:
+        return []
+    first = inode.id & ~0xFFFFFF
+    return [first + number for number in range(-(-inode.length // max(inode.block_size, 1)))]
+
+
+def _block_info(inode: Inode, number: int, block: int) -> dict[str, Any]:
+    offset = number * inode.block_size
+    address = {"host": "127.0.0.1", "rpcPort": 29999, "dataPort": 29999, "webPort": 30000, "domainSocketPath": ""}
+    where = [{"workerId": 1, "tierAlias": "SSD", "mediumType": "SSD", "workerAddress": address}] if inode.cached else []
+    length = min(inode.block_size, inode.length - offset)
+    info = {"blockId": block, "length": length, "locations": where}
+    return {"blockInfo": info, "offset": offset, "ufsLocations": []}
