@@ -123,7 +123,7 @@ class AlluxioClient:
         self._requests, self._adapters, self._utils, urllib3 = _load()
         self._low = (OSError, http.client.HTTPException, urllib3.exceptions.HTTPError)
         self._retry, self._pid = Retry(settings.retries), 0
-        self._proxies: dict[str, Any] = {}
+        self._proxies: dict[tuple[str, ...], Any] = {}
         self._dialect: Dialect | None = None
         self._version: Version | None = None
         self._own()
@@ -163,10 +163,10 @@ class AlluxioClient:
 
     def _send(self, line: Any, order: Order) -> Any:
         s = self.settings
-        base = "%s://%s" % urlsplit(order.url)[:2]
+        base = urlsplit(order.url)[:2]
         if base not in self._proxies:  # asked once, not each time
-            self._proxies[base] = self._utils.get_environ_proxies(base)
-        own = s.headers if s.proxy_url.startswith(base) else ()
+            self._proxies[base] = self._utils.get_environ_proxies("%s://%s/" % base)
+        own = s.headers if urlsplit(s.proxy_url)[:2] == base else ()
         request = self._requests.PreparedRequest()
         request.method, request.url, request.body = order.method, order.url, order.data
         request.headers = self._requests.structures.CaseInsensitiveDict(
@@ -304,7 +304,9 @@ class AlluxioClient:
 
     def _writing(self, path: str, operation: str, *, query: str = "", safe: bool = False, **options: Any) -> None:
         body = self.dialect.body(**options)
-        self._call(self._order(path, operation, body, query=query, safe=safe, write=True))
+        order = self._order(path, operation, body, query=query, safe=safe, write=True)
+        if self._call(order).lstrip()[:1] == b"<":  # a page: whoever says that has done nothing
+            raise AlluxioError("%s: the answer is not Alluxio's" % order.what, operation=operation, hint=BETWEEN)
 
     def exists(self, path: str, sync: bool = False) -> bool:
         """Whether there is something at path."""
@@ -414,20 +416,20 @@ class AlluxioClient:
         options.update(write_type=write_type or "CACHE_THROUGH", block_size=block_size, xattr=xattr or None)
         options.update(replication_min=replication_min, replication_max=replication_max)
         order = self._order(path, "create-file", self.dialect.body(**options), write=True)
-        number = int(self._json(self._call(order), order, int))
-        try:
-            stored = 0
-            if length:
-                with contextlib.closing(factory()) as source:
+        with contextlib.closing(factory()) as source:
+            number = int(self._json(self._call(order), order, int))
+            try:
+                stored = 0
+                if length:
                     sending = self._stream(number, "write", path, _Body(source, length, self.counters), True)
                     stored = int(self._json(self._once(sending), sending, int))
-            if stored != length:
-                message = "write %s: %d of %d bytes were stored" % (path, stored, length)
-                raise AlluxioError(message, operation="write", transient=True)
-            self._once(self._stream(number, "close", path, write=True))
-        except BaseException as error:
-            self._abort(number, path, error)
-            raise
+                if stored != length:
+                    message = "write %s: %d of %d bytes were stored" % (path, stored, length)
+                    raise AlluxioError(message, operation="write", hint="Run again.", transient=True)
+                self._once(self._stream(number, "close", path, write=True))
+            except BaseException as error:
+                self._abort(number, path, error)
+                raise
         return stored
 
     def _abort(self, number: int, path: str, error: BaseException) -> None:
@@ -453,7 +455,7 @@ class AlluxioClient:
             try:
                 line, response = self._retry.call(lambda: self._careful(self._open, order))
             except AlluxioError as error:
-                if isinstance(error.code, int) and not error.fatal:  # a bare 500: the reason is open-file's
+                if error.code == 500:  # a bare 500: the reason is open-file's
                     self._end(self._begin(path), path)
                 raise
         else:

@@ -54,16 +54,21 @@ MEANT = (
     (r"Traversal failed.*is a file", "INVALID_ARGUMENT"),
     (r'^Path "[^"]*" is invalid', "INVALID_ARGUMENT"),
     (r"already exists\b[^/]*$", "ALREADY_EXISTS"),
-    (r"(does not exist|due to a concurrent delete)\W*$", "NOT_FOUND"),
+    (r"Component \d+\(.*\) does not exist\W*$|due to a concurrent delete", "NOT_FOUND"),
 )
 PLACE = "Start the proxy (bin/alluxio-start.sh proxy), or correct proxy_url (ALLUXIO_PROXY_URL); its port is 39999."
 PORTS = "Is it the REST proxy's own port? 39999 is the proxy; 19998 and 19999 are the master, 29999 and 30000 a worker."
 CUT = "Whatever was being changed may have been done: run again, which looks first."
-WAITED = (
-    "The proxy lives, but its master (or, for content, a worker) does not answer it: see that they run, and that "
-    "alluxio.master.hostname in the proxy's alluxio-site.properties is right. The proxy itself waits two minutes for "
-    "a master: a shorter timeout hides its answer. " + CUT
+NO_MASTER = (
+    "The proxy lives, but its master does not answer it: see that it runs, and that alluxio.master.hostname in the "
+    "proxy's alluxio-site.properties is right."
 )
+NO_WORKER = "No Alluxio worker can take the data: see that one runs and has room."
+WAITED = (
+    NO_MASTER[:-1] + "; for content, see that a worker runs. The proxy itself waits two minutes for a master: a "
+    "shorter timeout hides its answer. " + CUT
+)
+LOST = "Its data cannot be read: its worker is gone, the file is incomplete, or it never reached the store below."
 SHADOWED = (
     "An S3 servlet answers in place of REST and does nothing: set alluxio.proxy.s3.v2.version.enabled=false in the "
     "proxy's alluxio-site.properties and restart it."
@@ -76,7 +81,6 @@ BETWEEN = "A reverse proxy in between says that, not Alluxio: see its log, or gi
 HINTS: Mapping[Code, str] = {
     "PERMISSION_DENIED": "The proxy acts as its own user (alluxio.security.login.username): that one lacks the right.",
     "UNAUTHENTICATED": "alluxio.security.authentication.type and the login user of proxy and master must agree.",
-    301: "Redirects are not followed: give the address behind it as proxy_url.",
     401: "It wants credentials: give them in headers. " + BETWEEN,
     403: "It wants credentials: give them in headers. " + BETWEEN,
     404: "Does proxy_url hold the right path? " + PORTS,
@@ -85,6 +89,7 @@ HINTS: Mapping[Code, str] = {
     503: BETWEEN,
     504: "It gives up sooner than Alluxio: raise its limit (nginx: proxy_read_timeout). " + BETWEEN,
 }
+LOCKED = (401, 403, 407, 502, 503, 504)  # nothing else gets through either
 # names in the chain of exceptions, what to say of the host, what to do, transient, fatal, sent
 BROKEN = (
     ({"SSLEOFError", "SSLZeroReturnError"}, "The connection to %s broke", CUT, True, False, True),
@@ -95,8 +100,8 @@ BROKEN = (
      "Correct http_proxy, https_proxy and no_proxy in the environment.", False, True, False),
     ({"gaierror", "NameResolutionError"}, "The name of %s cannot be resolved", PLACE, False, True, False),
     ({"ConnectionRefusedError"}, "%s refuses connections", PLACE, True, True, False),
-    ({"ConnectTimeout", "ConnectTimeoutError"}, "%s cannot be reached in time", PLACE, False, True, False),
     ({"NewConnectionError"}, "%s cannot be reached", PLACE, True, True, False),
+    ({"ConnectTimeout", "ConnectTimeoutError"}, "%s cannot be reached in time", PLACE, False, True, False),
     ({"Timeout", "TimeoutError", "timeout"}, "%s did not answer in time", WAITED, False, True, True),
     ({"InvalidURL", "InvalidHeader", "LocationValueError"}, "The request to %s cannot be formed",
      "Correct proxy_url and headers.", False, True, False),
@@ -295,32 +300,29 @@ def refused(status: int, headers: Mapping[str, str], body: bytes, order: Order, 
     """The error of an answer that is no success, with what to change. forced: the user chose the dialect."""
     code, text = refusal(status, body)
     told = "%s: %s" % (order.what, code if isinstance(code, str) else "HTTP %d" % code)
-    hint, fatal, transient = HINTS.get(code, ""), False, code in (429, 502, 503, 504)
+    # 503 and its like come from before Alluxio; a 504 has waited long enough
+    hint, fatal, transient = HINTS.get(code, ""), code in LOCKED, code in (429, 502, 503)
     relative = re.search(r'Path "([^"]*)" is invalid', text)
-    if relative and order.path.startswith("/") and not relative[1].startswith("/"):
-        hint, fatal = MERGED, True
-    elif code == 404 and order.path == "/":
-        hint, fatal = MERGED + " " + HINTS[404], True
+    lost = isinstance(code, int) and code >= 500 and order.operation in ("read", "download-file")
+    if (relative and not relative[1].startswith("/")) or (code == 404 and order.path == "/"):
+        hint, fatal = (MERGED + " " + HINTS[404] if code == 404 else MERGED), True
     elif status < 400:
         told = "%s: HTTP %d, redirected to %s" % (order.what, status, headers.get("location", "").split("?")[0])
-        hint, fatal = HINTS[301], True
+        hint, fatal = "Redirects are not followed: give the address behind it as proxy_url.", True
     elif code == "UNAVAILABLE" or "No available Alluxio worker" in text:
-        code, fatal = "UNAVAILABLE", True
-        worker = re.search(r"io exception|[Ww]orker", text) and "Failed to connect to" not in text
-        hint = "No Alluxio worker can take the data: start one." if worker else WAITED.replace(CUT, "").strip()
-    elif re.search(r"Unrecognized field|Cannot deserialize|Can not|Failed to parse|not one of the values", text):
-        hint = "The server does not know this form. "
-        if forced:
-            hint += "Leave dialect at auto."
-    elif isinstance(code, int):
-        fatal = code < 500 or transient
-        if not hint and order.operation in ("read", "download-file"):
-            hint = "Its data cannot be read: its worker is gone, it is incomplete, or it was never persisted."
+        masterless = "Failed to connect to" in text or not re.search(r"io exception|[Ww]orker", text)
+        code, hint, fatal = "UNAVAILABLE", NO_MASTER if masterless else NO_WORKER, True
+    elif re.search(r"Unrecognized field|Can ?not (construct|deserialize)|not one of the values", text):
+        hint = "Leave dialect at auto." if forced else "This Alluxio does not know that: leave the option out."
+    elif lost and not transient and code != 504:
+        hint = LOST
+    elif not hint and code == 500 and re.search(rb"(?i)<html", body) and not re.search(rb"(?i)jetty|Bad Mess", body):
+        hint = BETWEEN
+    error = AlluxioError(told, operation=order.operation, code=code, server_message=text, hint=hint, fatal=fatal)
+    error.transient, error.sent = transient, code != 429
     wait = headers.get("retry-after", "")
-    return AlluxioError(
-        told, operation=order.operation, code=code, server_message=text, hint=hint or BETWEEN * (code == 500),
-        transient=transient, fatal=fatal, retry_after=float(wait) if wait.isdigit() else None,
-    )  # fmt: skip
+    error.retry_after = float(wait) if wait.isdigit() else None
+    return error
 
 
 def trouble(error: BaseException, order: Order, timeout: float) -> AlluxioError:
@@ -336,6 +338,8 @@ def trouble(error: BaseException, order: Order, timeout: float) -> AlluxioError:
     detail = next(filter(None, details), "") or type(error).__name__
     if among & {"Timeout", "ConnectTimeout"}:
         detail = "timeout: %g s" % timeout
+    if sent and not order.path:  # the very first question: nothing has been changed, and nobody is known to be there
+        hint = "Is there an Alluxio proxy at all? " + PORTS
     told = "%s: %s (%s)" % (order.what, message % urlsplit(order.url).netloc, detail)
     found = AlluxioError(told, operation=order.operation, hint=hint, transient=transient, fatal=fatal)
     found.sent = sent
