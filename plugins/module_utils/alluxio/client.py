@@ -21,9 +21,7 @@ from typing import Any, Callable, Optional
 from urllib.parse import quote, urlsplit
 
 from ansible_collections.polystore.storage.plugins.module_utils.alluxio.dialect import (
-    BETWEEN,
     PORTS,
-    SHADOWED,
     AlluxioError,
     Dialect,
     Order,
@@ -31,14 +29,15 @@ from ansible_collections.polystore.storage.plugins.module_utils.alluxio.dialect 
     normal,
     quoted,
     refused,
+    strange,
     trouble,
     version_of,
-    words,
 )
 from ansible_collections.polystore.storage.plugins.module_utils.core import errors
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import Retry, StorageError
 from ansible_collections.polystore.storage.plugins.module_utils.core.workers import Counters
 
+__all__ = ("AlluxioClient", "AlluxioError", "Settings", "preload")
 BLOCK = 1 << 19
 IDLE = 20.0  # seconds after which a connection is not used again: servers close theirs after 30
 Xattr = Optional[Mapping[str, bytes]]
@@ -229,19 +228,15 @@ class AlluxioClient:
             error.transient = error.transient and (order.safe or not error.sent)
             raise
 
-    def _json(self, body: bytes, order: Order, kind: Any) -> Any:
-        """The answer, which has to be JSON of this kind. An empty one is the S3 servlet's."""
-        wrong: dict[str, Any] = {"operation": order.operation, "fatal": True}
-        if not body.strip():
-            raise AlluxioError("%s: the answer is empty" % order.what, hint=SHADOWED, **wrong)
+    @staticmethod
+    def _json(body: bytes, order: Order, kind: Any) -> Any:
+        """The answer, which has to be JSON of this kind."""
         try:
             found = json.loads(body)
         except ValueError:
             found = None
         if not isinstance(found, kind) or (isinstance(found, bool) and kind is not bool):
-            hint = SHADOWED if re.search(rb"<Error>|amazonaws", body[:2000]) else BETWEEN + " " + PORTS
-            text = words(body)
-            raise AlluxioError("%s: the answer is not Alluxio's" % order.what, server_message=text, hint=hint, **wrong)
+            raise strange(body, order)
         return found
 
     # --- who is there
@@ -303,10 +298,11 @@ class AlluxioClient:
         return self._json(self._call(order), order, kind)
 
     def _writing(self, path: str, operation: str, *, query: str = "", safe: bool = False, **options: Any) -> None:
-        body = self.dialect.body(**options)
-        order = self._order(path, operation, body, query=query, safe=safe, write=True)
-        if self._call(order).lstrip()[:1] == b"<":  # a page: whoever says that has done nothing
-            raise AlluxioError("%s: the answer is not Alluxio's" % order.what, operation=operation, hint=BETWEEN)
+        given = self.dialect.body(**options)
+        order = self._order(path, operation, given, query=query, safe=safe, write=True)
+        body = self._call(order)
+        if body.lstrip()[:1] == b"<":  # a page: whoever says that has done nothing
+            raise strange(body, order)
 
     def exists(self, path: str, sync: bool = False) -> bool:
         """Whether there is something at path."""

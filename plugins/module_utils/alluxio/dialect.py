@@ -325,6 +325,17 @@ def refused(status: int, headers: Mapping[str, str], body: bytes, order: Order, 
     return error
 
 
+def strange(body: bytes, order: Order) -> AlluxioError:
+    """The error of a success that Alluxio does not answer: empty where a body is due, a page, S3's XML."""
+    if not body.strip():
+        return AlluxioError(
+            "%s: the answer is empty" % order.what, operation=order.operation, hint=SHADOWED, fatal=True
+        )
+    hint = SHADOWED if re.search(rb"<Error>|amazonaws", body[:2000]) else BETWEEN + " " + PORTS
+    told = "%s: the answer is not Alluxio's" % order.what
+    return AlluxioError(told, operation=order.operation, server_message=words(body), hint=hint, fatal=True)
+
+
 def trouble(error: BaseException, order: Order, timeout: float) -> AlluxioError:
     """What went wrong below HTTP. The library's own text is not shown: it may quote headers."""
     seen: list[Any] = [error]

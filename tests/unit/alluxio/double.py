@@ -67,6 +67,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     """One connection."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: Double
 
     def log_message(self, format: str, *args: Any) -> None:

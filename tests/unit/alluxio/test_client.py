@@ -9,6 +9,7 @@ import io
 import os
 import pickle
 import threading
+import time
 import tracemalloc
 from collections.abc import Iterator
 from typing import Any
@@ -41,10 +42,6 @@ def double() -> Iterator[Double]:
 def old() -> Iterator[Double]:
     with serving("1.8.1") as running:
         yield running
-
-
-def code_of(error: Any) -> Any:
-    return error.value.code
 
 
 # method and its arguments, path and operation on the wire, the body in 1.8.1, the body in 2.9.6, writes
@@ -187,7 +184,12 @@ def test_what_a_mount_error_repeats_is_hidden(double: Double) -> None:
 @pytest.mark.parametrize("dst", ["/a?b", "b", "/a/../b", "/a\\b"])
 def test_no_path_leaves_that_a_server_would_misread(double: Double, dst: str) -> None:
     proxy = double.client()
-    calls = [(proxy.rename, "/a", dst), (proxy.delete, dst), (proxy.get_status, dst), (proxy.mount, dst, "/x")]
+    calls: list[Any] = [
+        (proxy.rename, "/a", dst),
+        (proxy.delete, dst),
+        (proxy.get_status, dst),
+        (proxy.mount, dst, "/x"),
+    ]
     calls += [(proxy.upload, dst, io.BytesIO, 0), (proxy.unmount, dst), (proxy.create_directory, dst)]
     for call, *args in calls:
         with pytest.raises(StorageError, match="would take the path"):
@@ -386,7 +388,7 @@ def test_one_connection_serves_many_calls(double: Double) -> None:
 
 def test_a_connection_that_was_idle_for_long_is_not_used_again(double: Double, monkeypatch: Any) -> None:
     proxy, now = double.client(), [1000.0]
-    monkeypatch.setattr(client.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     for pause in (0.0, 19.0, 21.0, 1.0):
         now[0] += pause
         proxy.create_directory("/d")
