@@ -107,7 +107,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 resources:
-  description: The directories, with what was done to each and their attributes. Of a new one only those that were given.
+  description: The directories, with what was done to each and their attributes. Of a new one only what was given.
   returned: success, and on failure what had been done
   type: list
   elements: dict
@@ -128,7 +128,7 @@ resources:
       description: Extended attributes, as text or V({b64: ...}).
       type: dict
     differing_below:
-      description: With O(attributes_recursive), in the C(before) of a diff only, how many things below differ, by option.
+      description: With O(attributes_recursive), in a C(before) only, how many things below differ, by option.
       type: dict
   sample:
     - path: /data/in

@@ -24,10 +24,10 @@ options:
     type: str
   source:
     description:
-      - The store, as a URI such as V(s3://bucket/data) or V(hdfs://namenode:9000/data), or as a path that the master and
-        the workers have.
+      - The store, as a URI such as V(s3://bucket/data) or V(hdfs://namenode:9000/data), or as a path that master and
+        workers have.
       - A slash at its end makes no difference, and V(file:///data) is the same as V(/data).
-      - Required with O(state=present).
+      - Required where nothing is mounted yet.
     type: str
   read_only:
     description:

@@ -113,8 +113,6 @@ class Mounts(Resource):
                 "the root's store is no mount point",
                 "alluxio.master.mount.table.root.ufs on the master sets it",
             )
-        if item.state == "present" and item.source is KEEP:
-            raise OptionError("source", "is required", "Give the store that is to be mounted")
 
     def expand(self, items: list[Mount]) -> list[Mount]:
         self.coming = {item.path for item in items if item.state == "present"}
@@ -190,6 +188,8 @@ class Mounts(Resource):
 
     def _place(self, item: Mount) -> None:
         """Raises StorageError when nothing can be mounted there."""
+        if item.source is KEEP:
+            raise OptionError("source", "is required where nothing is mounted yet", "Give the store to mount")
         ups = [up for up in common.above(item.path) if up != "/"]
         if ups and ups[0] not in self.infos and ups[0] not in self.coming:
             raise StorageError(
