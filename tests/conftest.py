@@ -25,7 +25,8 @@ sys.path.insert(0, str(COLLECTION.parents[2]))
 
 SERVERS = "ansible_collections.polystore.storage.tests.support.servers"
 # Whoever asks for one of these talks to a server.
-SERVER_FIXTURES = {"swift_server", "swift_and_keystone", "alluxio_server", "alluxio_v1_server"}
+ALLUXIO_FIXTURES = {"alluxio_server", "alluxio_v1_server"}
+SERVER_FIXTURES = {"swift_server", "swift_and_keystone", *ALLUXIO_FIXTURES}
 
 if (COLLECTION / "tests" / "support" / "servers.py").exists():
     pytest_plugins = [SERVERS]
@@ -48,5 +49,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         wanted = set(getattr(item, "fixturenames", ()))
         if "swift_and_keystone" in wanted:
             item.add_marker("keystone")
+        given = getattr(getattr(item, "callspec", None), "params", {}).values()
+        named = {str(getattr(value, "server", "")) for value in given}  # a row of the contract's names its fixture
+        target = item.path.name == "test_targets.py" and "alluxio" in item.name
+        if target or ALLUXIO_FIXTURES & (wanted | named):
+            item.add_marker("alluxio")
         if SERVER_FIXTURES & wanted:
             item.add_marker("server")

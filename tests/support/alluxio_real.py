@@ -5,7 +5,7 @@
 
 Needs a JDK (11 or newer) and Maven. What is fetched lies below $POLYSTORE_CACHE/alluxio (else ~/.cache/
 polystore.storage/alluxio), never in the checkout. Clients talk to a forwarder (tests/support/forward.py), which logs
-and spoils; `proxy_url` is the way round it.
+and spoils; RealAlluxio.direct_url is the way round it.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.polystore.storage.tests.support.servers import AlluxioServer
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parent / "real" / "alluxio"
@@ -42,7 +43,7 @@ UNWANTED = ("slf4j-reload4j", "reload4j")
 OPENED = ("java.lang", "java.util", "java.nio", "sun.nio.ch")  # 1.x on Java 17
 PARTS = ("master", "worker", "proxy")
 START_SECONDS = 120.0
-VERSIONS = {"2": "2.9.6", "1": "1.8.1"}
+USUAL = {"mode": "normal", "outage_seconds": 120, "stream_timeout": 3600, "ttl_interval": 3600}
 
 
 def cache() -> Path:
@@ -161,7 +162,7 @@ class RealAlluxio:
         return self.home / "ufs"
 
     @property
-    def proxy_url(self) -> str:
+    def direct_url(self) -> str:
         """The proxy itself, without the forwarder."""
         return "http://127.0.0.1:%d" % self._ports["proxy"]
 
@@ -181,16 +182,13 @@ class RealAlluxio:
             self._launch(part, "format")
         self._forward()
         self._wait(self.ready)
-        self.info |= {"version": self.version, "proxy_url": self.proxy_url, "master_url": self.master_url}
-        self.info |= {"ufs": str(self.ufs), "env": self.environment()}
-
-    def environment(self) -> dict[str, str]:
-        """The connection as variables."""
-        return {"ALLUXIO_PROXY_URL": self.info["url"], "ALLUXIO_MASTER_URL": self.master_url}
+        url = self.info["url"]
+        self.info |= {"version": self.version, "ufs": str(self.ufs), "proxy_url": url, "master_url": self.master_url}
+        self.info["env"] = {"ALLUXIO_PROXY_URL": url, "ALLUXIO_MASTER_URL": self.master_url}
 
     def ready(self) -> bool:
         """True when REST answers and a worker is registered."""
-        if "version" not in ask(self.proxy_url + "/api/v1/proxy/info"):
+        if "version" not in ask(self.direct_url + "/api/v1/proxy/info"):
             return False
         return bool(ask(self.master_url + "/api/v1/master/info").get("workers"))
 
@@ -227,7 +225,7 @@ class RealAlluxio:
 
     def _chosen(self, part: str) -> list[str]:
         if part and part not in self._groups():
-            raise ValueError("%r cannot be had alone: start(version, split=True)" % part)
+            raise ValueError("%r cannot be had alone: launch(version, split=True)" % part)
         return [part] if part else list(self._groups())
 
     def _launch(self, group: str, *words: str) -> None:
@@ -327,8 +325,28 @@ class RealAlluxio:
         }
 
 
-def start(version: str, split: bool = False, properties: Mapping[str, str] | None = None) -> RealAlluxio:
-    """A running Alluxio that ends with this process, also when it is killed. split: parts can be killed alone.
+class RealServer(AlluxioServer):
+    """A real Alluxio for tests; `real` is the way to its processes."""
+
+    def __init__(self, real: RealAlluxio) -> None:
+        super().__init__(real.home, {"alluxio": real.info})
+        self.real = real
+
+    def behave(self, **settings: Any) -> dict[str, Any]:
+        """Skips the test: these are settings of the stand-in. What they begin with is what a real one does."""
+        if wanted := {name: value for name, value in settings.items() if USUAL.get(name) != value}:
+            pytest.skip("a real Alluxio has no setting for %s" % wanted)
+        return dict(settings)
+
+
+def start(version: str) -> RealServer:
+    """The interface of tests.support.servers.AlluxioServer for a real one; skips, or fails in CI, where none is had."""
+    need_real(version)
+    return RealServer(launch(version))
+
+
+def launch(version: str, split: bool = False, properties: Mapping[str, str] | None = None) -> RealAlluxio:
+    """A running Alluxio that ends with this process, also when it is killed. split: its parts can be killed alone.
 
     properties: Alluxio's own, over those that are set here. Raises RuntimeError, TimeoutError.
     """
