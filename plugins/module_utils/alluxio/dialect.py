@@ -205,6 +205,8 @@ class Dialect:
                 out["s3SyntaxOptions"] = {"overwrite": True}
             elif name == "xattr":
                 out["xattr"] = {key: base64.b64encode(content).decode() for key, content in value.items()}
+                if given.get("xattr_strategy") is None:  # a creation, which else marks each parent that it makes too
+                    out["xattrPropStrat"] = "LEAF_NODE"
             elif name in ENUMS:
                 out[ENUMS[name][0]] = _enum(name, value, ENUMS[name][1])
             else:

@@ -56,7 +56,7 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any], str, Any, Any, int]] = [
      {"recursive": False, **CT, "mode": MODE, "ttl": 5, "ttlAction": "DELETE"},
      {"recursive": False, **CT, "mode": MODE, "commonOptions": {"ttl": 5, "ttlAction": "DELETE"}}, 1),
     ("create_directory", ("/d",), {"write_type": "MUST_CACHE", "xattr": {"k": b"v"}}, "/d/create-directory", None,
-     {"recursive": True, "writeType": "MUST_CACHE", "xattr": {"k": "dg=="}}, 1),
+     {"recursive": True, "writeType": "MUST_CACHE", "xattr": {"k": "dg=="}, "xattrPropStrat": "LEAF_NODE"}, 1),
     ("delete", ("/d",), {}, "/d/delete", {"recursive": False}, ..., 1),
     ("delete", ("/d",), {"recursive": True, "unchecked": True}, "/d/delete", {"recursive": True, "unchecked": True},
      ..., 1),

@@ -43,6 +43,7 @@ BODIES: list[tuple[dict[str, Any], Any, Any]] = [
     ({"overwrite": True}, StorageError, {"s3SyntaxOptions": {"overwrite": True}}),
     ({"xattr": {"k": b"\0v"}, "xattr_strategy": "DELETE_KEYS"}, StorageError,
      {"xattr": {"k": "AHY="}, "xattrUpdateStrategy": "DELETE_KEYS"}),
+    ({"xattr": {"k": b"v"}}, StorageError, {"xattr": {"k": "dg=="}, "xattrPropStrat": "LEAF_NODE"}),
     ({"replication_min": 0, "replication_max": -1}, StorageError, {"replicationMin": 0, "replicationMax": -1}),
     ({"ttl": 1, "ttl_action": "delete_alluxio"}, StorageError,
      {"commonOptions": {"ttl": 1, "ttlAction": "DELETE_ALLUXIO"}}),
