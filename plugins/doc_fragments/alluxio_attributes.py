@@ -52,8 +52,8 @@ options:
     type: int
   xattr:
     description:
-      - Extended attributes to set, each a text, or V({b64: ...}) with base64 for bytes that are no text. What is there
-        and not named here stays; V(null) removes. From Alluxio 2.9.0 on.
+      - Extended attributes to set, each a text, or for bytes that are no text a dictionary with base64 under the key
+        C(b64). What is there and not named here stays; V(null) removes. From Alluxio 2.9.0 on.
       - C(polystore.digest) and C(s3_etag) are kept by this collection and by the proxy, and are neither shown nor
         purged.
     type: dict

@@ -125,7 +125,7 @@ resources:
       description: Seconds, or V(never).
       type: raw
     xattr:
-      description: Extended attributes, as text or V({b64: ...}).
+      description: Extended attributes, as text, or base64 under the key C(b64).
       type: dict
     differing_below:
       description: With O(attributes_recursive), in a C(before) only, how many things below differ, by option.
