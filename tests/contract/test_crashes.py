@@ -3,19 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """kill -9 before each write of an upload, a replacement and a sync: nothing old is lost, the next run finishes.
 
-The server stops answering at the n-th write, and everything that comes after it; then the run is killed. So for n = 1,
-2, ... it dies between any two of its writes, until it is through.
+No segment is left that nothing uses.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import os
 import pathlib
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,79 +17,18 @@ from ansible_collections.polystore.storage.plugins.module_utils.core.host import
 from ansible_collections.polystore.storage.plugins.module_utils.swift import segments
 from ansible_collections.polystore.storage.plugins.module_utils.swift.objects import ObjectResource
 from ansible_collections.polystore.storage.plugins.module_utils.swift.sync import SyncResource
-from ansible_collections.polystore.storage.tests.support.run import connection, run_ok
+from ansible_collections.polystore.storage.tests.support.crashes import Nursery, Side, campaign
+from ansible_collections.polystore.storage.tests.support.run import connection
 
-WRITES = "PUT|POST|DELETE|COPY"
 pytestmark = pytest.mark.crash
-# A process that forks one for each task it reads: no thread is alive in it, and everything is imported once.
-NURSERY = """
-import json, os, sys
-from ansible_collections.polystore.storage.plugins.module_utils.swift.objects import ObjectResource
-from ansible_collections.polystore.storage.plugins.module_utils.swift.sync import SyncResource
-from ansible_collections.polystore.storage.tests.support.run import run_task
-for line in sys.stdin:
-    order = json.loads(line)
-    pid = os.fork()
-    if not pid:
-        result = run_task(globals()[order["subject"]], order["connection"], **order["args"])
-        os._exit(1 if result.get("failed") else 0)
-    print(pid, flush=True)
-    print(os.waitpid(pid, 0)[1], flush=True)
-"""
 OLD = b"".join(b"old%05d" % n for n in range(112))  # 896 bytes, nine segments
 NEW = b"".join(b"new%05d" % n for n in range(112))
 SMALL = b"small"
 
 
-class Nursery:
-    """Runs tasks in processes of their own and kills them."""
-
-    def __init__(self, server: Any) -> None:
-        self.server = server
-        top = str(pathlib.Path(__file__).resolve().parents[5])
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", NURSERY],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": top},
-        )
-
-    def killed(self, subject: Any, args: dict[str, Any], after: int) -> bool:
-        """Run a task until `after` of its writes are through, then kill it; False when it had no more of them."""
-        self.server.fault("hang", method=WRITES, skip=after, count=None)
-        order = {"subject": subject.__name__, "connection": connection(self.server), "args": args}
-        assert self.process.stdin and self.process.stdout
-        self.process.stdin.write(json.dumps(order) + "\n")
-        self.process.stdin.flush()
-        pid = int(self.process.stdout.readline())
-        proc = pathlib.Path("/proc/%d/stat" % pid)
-
-        def state() -> str:
-            try:
-                ended = proc.read_text().rsplit(")", 1)[1].split()[0] == "Z"
-            except OSError:
-                ended = True
-            return "frozen" if any(f["hit"] for f in self.server.faults()) else "ended" if ended else ""
-
-        frozen = self.server.wait_for(state) == "frozen"
-        if frozen:
-            os.kill(pid, signal.SIGKILL)
-        status = int(self.process.stdout.readline())
-        self.server.clear_faults()
-        assert status == (signal.SIGKILL if frozen else 0)
-        return bool(frozen)
-
-    def close(self) -> None:
-        assert self.process.stdin and self.process.stdout
-        self.process.stdin.close()
-        self.process.stdout.close()
-        self.process.wait(10)
-
-
 @pytest.fixture
 def nursery(swift_server: Any) -> Iterator[Nursery]:
-    found = Nursery(swift_server)
+    found = Nursery(swift_server, [ObjectResource, SyncResource], method="PUT|POST|DELETE|COPY")
     yield found
     found.close()
 
@@ -121,43 +53,6 @@ class Place:
             s.name[1] for r in rows if "slo_etag" in r for s in segments.manifest(self.client, self.name, r["name"])
         }
         assert {row["name"] for row in segments.listed(self.client, self.name + "_segments")} == used
-
-
-@dataclasses.dataclass
-class Side:
-    """One of two worlds between which a campaign goes to and fro. objects: what is in the container."""
-
-    args: dict[str, Any]
-    objects: dict[str, bytes]
-
-
-def campaign(nursery: Nursery, place: Place, subject: Any, sides: list[Side], even: bool = False) -> list[int]:
-    """From one side to the other and back, killed after no write, after one, and so on; the number of points each way.
-
-    At any time a reader sees old or new content, and nothing is deleted before all that is new is there. The next run
-    finishes, and leaves no segment that nothing uses. even: both ways are alike, each point is tried in one of them.
-    """
-    run_ok(subject, place.server, **sides[0].args)
-    points, through = [0, 0], [False, False]
-    for after in range(100):
-        for way in (after % 2,) if even else (0, 1):
-            old, new = sides[way], sides[1 - way]
-            if not through[way]:
-                through[way] = not nursery.killed(subject, new.args, after)
-                points[way] += not through[way]
-                there = place.contents()
-                complete = all(there.get(name) == data for name, data in new.objects.items())
-                for name, data in old.objects.items():
-                    assert (name not in there and name not in new.objects and complete) or (
-                        there[name] in (data, new.objects.get(name))
-                    )
-            run_ok(subject, place.server, **new.args)
-            if not all(through):
-                assert place.contents() == new.objects
-                place.tidy()
-        if all(through):
-            return points
-    raise AssertionError("still not through")
 
 
 @pytest.mark.parametrize(
