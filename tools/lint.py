@@ -22,7 +22,7 @@ from stage import collections_path, tree
 from venvs import venv
 
 Said = tuple[int, str]
-TYPED = ("plugins", "tools", "tests/support", "roles/sandbox/files")
+TYPED = ("plugins", "tools", "tests/support", "roles/sandbox/files", "roles/alluxio_proxy/files")
 
 
 def tool(name: str, *command: str, cwd: pathlib.Path, **extra: str) -> Said:
@@ -37,7 +37,7 @@ def tool(name: str, *command: str, cwd: pathlib.Path, **extra: str) -> Said:
 def mypy(collection: pathlib.Path) -> Said:
     """mypy --strict over everything that is typed, in the staged tree, where ansible_collections.* can be found."""
     top = pathlib.Path(collections_path(collection))
-    bases = [collection / "tools", collection / "roles" / "sandbox" / "files"]
+    bases = [collection / "tools", *(collection / "roles").glob("*/files")]
     paths = [str(collection / path) for path in TYPED if (collection / path).is_dir()]
     options = ["--config-file", str(collection / "pyproject.toml"), "--cache-dir", str(ROOT / ".mypy_cache")]
     return tool("lint", "mypy", *options, *paths, cwd=top, MYPYPATH=os.pathsep.join(map(str, bases)))

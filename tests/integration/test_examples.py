@@ -25,6 +25,7 @@ from ansible_collections.polystore.storage.tests.unit.test_examples import docum
 OURS = "polystore.storage.swift_"
 PLUGINS = ("lookup.swift_object", "filter.swift_temp_url")
 NOT_RUN = {"A quota, as the reseller admin": "takes an account that tests do not have"}
+ROLES = ("polystore.storage.sandbox", "polystore.storage.alluxio_proxy")
 VARIABLES = ("vault_temp_url_key", "vault_next_temp_url_key", "vaulted_url_key")
 # What pages take for granted.
 OBJECTS = {
@@ -38,12 +39,12 @@ TREE = ("index.html", "deep/page.txt")
 
 
 def pages() -> dict[str, Any]:
-    """Where examples stand -> what they are; those of the sandbox role have a target of their own."""
+    """Where examples stand -> what they are; those of roles have tests of their own."""
     texts = documents()
     for plugin in PLUGINS:
         module = importlib.import_module("ansible_collections.polystore.storage.plugins." + plugin)
         texts[plugin] = module.EXAMPLES
-    return {where: yaml.safe_load(text) for where, text in texts.items() if "polystore.storage.sandbox" not in text}
+    return {where: yaml.safe_load(text) for where, text in texts.items() if not any(role in text for role in ROLES)}
 
 
 class Page:
