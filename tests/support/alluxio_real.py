@@ -38,8 +38,9 @@ HERE = Path(__file__).parent
 PROJECT = HERE.parent / "real" / "alluxio"
 SANDBOX = HERE.parents[1] / "roles" / "sandbox" / "files"
 COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies"
-# Two bindings of slf4j would be one too many; without these 2.x logs by log4j2.
-UNWANTED = ("slf4j-reload4j", "reload4j")
+# Two bindings of slf4j would be one too many; without this one 2.x logs by log4j2. reload4j itself stays: the master
+# of 2.9.6 needs its classes to log what it cannot synchronise, such as names with "%" (else: NoClassDefFoundError).
+UNWANTED = ("slf4j-reload4j",)
 OPENED = ("java.lang", "java.util", "java.nio", "sun.nio.ch")  # 1.x on Java 17
 PARTS = ("master", "worker", "proxy")
 START_SECONDS = 120.0
@@ -86,7 +87,8 @@ def resolve(version: str) -> Path:
     Raises RuntimeError with the last words of Maven or javac. Two processes may ask at once.
     """
     recipe = [PROJECT / "pom.xml", PROJECT / "Parts.java"]
-    key = hashlib.sha256(b"".join(path.read_bytes() for path in recipe)).hexdigest()[:8]
+    parts = [*(path.read_bytes() for path in recipe), repr(UNWANTED).encode()]
+    key = hashlib.sha256(b"".join(parts)).hexdigest()[:8]
     place = cache() / version / key
     if not (place / ".ready").exists():
         with _locked(cache() / "resolve.lock"):  # one for all: Maven's repository is not made for two

@@ -311,6 +311,8 @@ def refused(status: int, headers: Mapping[str, str], body: bytes, order: Order, 
     elif status < 400:
         told = "%s: HTTP %d, redirected to %s" % (order.what, status, headers.get("location", "").split("?")[0])
         hint, fatal = "Redirects are not followed: give the address behind it as proxy_url.", True
+    elif code == "PERMISSION_DENIED" and re.search(r"mount point", text):
+        hint = "Unmount it first (alluxio_mount)." if "contains a mount" in text else "It is mounted read-only there."
     elif code == "UNAVAILABLE" or "No available Alluxio worker" in text:
         masterless = "Failed to connect to" in text or not re.search(r"io exception|[Ww]orker", text)
         code, hint, fatal = "UNAVAILABLE", NO_MASTER if masterless else NO_WORKER, True
