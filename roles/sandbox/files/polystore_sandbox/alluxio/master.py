@@ -212,12 +212,11 @@ class Master(Attributes, MountTable):
             if inode.parent is None:
                 words = "Cannot delete the root directory" if self.dialect.old else _guarded(path)
                 raise Refusal("delete_root", words)
-            for point in points:
-                if self.mounts.table[point].read_only:
-                    self.mounts.place(point).writable()
+            self.mounts.place(path).writable()
             if points and self.dialect.has("mount_guard") and not options.get("deleteMountPoint"):
                 raise Refusal("denied", _guarded(path))
-            self.mounts.place(path).writable()
+            for point in points:
+                self.mounts.place(point).writable()
             keep = bool(options.get("alluxioOnly"))
             if not keep and not options.get("unchecked"):
                 self._in_sync(inode)
