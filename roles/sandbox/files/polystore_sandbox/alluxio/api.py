@@ -33,14 +33,15 @@ REASONS = {
 UNREADABLE = "Request failed."
 _PATH = re.compile(r"/api/v1/paths/(?P<path>.*)/(?P<operation>[^/]*)", re.DOTALL)
 _STREAM = re.compile(r"/api/v1/streams/(?P<number>-?\d+)/(?P<operation>write|read|close)")
+_NO_NUMBER = re.compile(r"/api/v1/streams/[^/]*/(write|read|close)")
 
 
 class Answer(Exception):
     """An answer that is not the operation's result."""
 
-    def __init__(self, status: int, kind: str, text: str) -> None:
+    def __init__(self, status: int, kind: str, text: str, close: bool = False) -> None:
         super().__init__(text)
-        self.status, self.kind, self.text = status, kind, text
+        self.status, self.kind, self.text, self.close = status, kind, text, close
 
 
 def uri_path(text: str, dialect: Dialect, case: str) -> str:
@@ -121,10 +122,10 @@ class Api:
         except BadBody as bad:
             return _send(start, bad.status, TEXT if bad.status == 400 else JSON, bad.message.encode())
         except Answer as answer:
-            return _send(start, answer.status, answer.kind, answer.text.encode())
+            return _send(start, answer.status, answer.kind, answer.text.encode(), answer.close)
 
-    def _http_error(self, status: int, kind: str = JSON) -> Answer:
-        """An error of the web server itself."""
+    def _http_error(self, status: int, kind: str = "") -> Answer:
+        """An error of the web server itself; it names no type for its words since 2.9.0."""
         words = f"HTTP {status} {REASONS[status]}"
         if self.dialect.has("http_under_500"):
             return Answer(500, kind, words)
@@ -133,8 +134,9 @@ class Api:
         return Answer(status, HTML, f"<html><head><title>Error {status}</title></head><body>{words}</body></html>")
 
     def _answer(self, environ: dict[str, Any], raw: str, start: Callable[..., Any]) -> Iterable[bytes]:
-        if re.search(r"%(?![0-9A-Fa-f]{2})", raw) or "%00" in raw:
-            raise Answer(400, HTML, "" if self.dialect.old else "<h1>Bad Message 400</h1><pre>reason: Bad URI</pre>")
+        if re.search(r"%(?![0-9A-Fa-f]{2})", raw) or ("%00" in raw and not self.dialect.old):
+            kind, words = ("", "") if self.dialect.old else (HTML, "<h1>Bad Message 400</h1><pre>reason: Bad URI</pre>")
+            raise Answer(400, kind, words, close=True)
         method = environ["REQUEST_METHOD"]
         path = urllib.parse.unquote(re.sub(r";[^/]*", "", raw), errors="replace")
         if path == "/api/v1/proxy/info":
@@ -146,7 +148,7 @@ class Api:
             return self._stream(environ, start, int(stream["number"]), stream["operation"])
         found = _PATH.fullmatch(path)
         if not found:
-            raise self._http_error(404)
+            raise self._http_error(404, JSON if _NO_NUMBER.fullmatch(path) else "")
         operation = found["operation"]
         if operation == "download-file" and self.dialect.has("download_file"):
             self._want(method, "GET", "HEAD")
@@ -158,12 +160,15 @@ class Api:
 
     def _want(self, method: str, *methods: str) -> None:
         if method not in methods:
+            if self.dialect.old and method == "PUT":  # the one that no operation has
+                raise Answer(405, "", "")
             raise self._http_error(405)
 
     def _operation(self, environ: dict[str, Any], start: Callable[..., Any], name: str, text: str) -> Iterable[bytes]:
         data = environ["wsgi.input"].read()
-        if data and environ["CONTENT_TYPE"].split(";")[0].strip().lower() != JSON:
-            raise self._http_error(415)
+        kind = environ["CONTENT_TYPE"].split(";")[0].strip().lower()
+        if data and kind != JSON:
+            raise self._http_error(415, "" if kind else JSON)
         accept = environ.get("HTTP_ACCEPT", "*/*")
         if not any(kind in accept for kind in (JSON, "*/*", "application/*")):
             raise self._http_error(406)
@@ -180,11 +185,12 @@ class Api:
             try:
                 path = uri_path(text, self.dialect, "relative")
             except Refusal as refusal:
-                if refusal.case == "relative":
+                if refusal.case == "relative" or self.dialect.old:
                     return False
                 raise
             return self.master.exists(path, options)
-        path = uri_path(text, self.dialect, "relative_create" if name == "create-directory" else "relative")
+        creates = name in ("create-directory", "create-file")
+        path = uri_path(text, self.dialect, "relative_create" if creates else "relative")
         if name == "rename":
             if "dst" not in query:
                 raise Refusal("internal", "required 'dst' parameter is missing")
@@ -295,8 +301,9 @@ class Api:
         return _send(start, 200, JSON, json.dumps(value).encode())
 
 
-def _send(start: Callable[..., Any], status: int, kind: str, body: bytes) -> Iterable[bytes]:
+def _send(start: Callable[..., Any], status: int, kind: str, body: bytes, close: bool = False) -> Iterable[bytes]:
     headers = [("Content-Type", kind)] if kind else []
+    headers += [("Connection", "close")] if close else []
     start(f"{status} {REASONS[status]}", [*headers, ("Content-Length", str(len(body)))])
     return [body]
 

@@ -218,6 +218,8 @@ class Body:
         return not feature or self._dialect.has(feature)
 
     def _value(self, item: Any, kind: Any, key: str) -> Any:
+        if item is None:
+            return None
         if kind == "ttl_action":
             kind = ("DELETE", "FREE", "DELETE_ALLUXIO") if self._dialect.has("create_overwrite") else ("DELETE", "FREE")
         if isinstance(kind, dict):
@@ -251,6 +253,9 @@ class Body:
     def _text(self, item: Any, key: str) -> str:
         if isinstance(item, (dict, list)):
             raise BadBody(f"Cannot deserialize instance of `java.lang.String` ({key})")
+        if item == "" and key in ("owner", "group") and self._dialect.old:
+            chain = f'through reference chain: {self._class}["{key}"]'
+            raise BadBody(f"It is not allowed to set {key} to empty ({chain})")
         return item if isinstance(item, str) else json.dumps(item)
 
     def _texts(self, item: Any, key: str) -> list[str]:

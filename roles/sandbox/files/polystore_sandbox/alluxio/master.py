@@ -12,7 +12,7 @@ from typing import Any
 from polystore_sandbox.alluxio.attributes import Attributes
 from polystore_sandbox.alluxio.base import Options
 from polystore_sandbox.alluxio.mounting import MountTable
-from polystore_sandbox.alluxio.tree import BLOCK, NOT_PERSISTED, PERSISTED, TO_BE_PERSISTED, Inode, now_ms
+from polystore_sandbox.alluxio.tree import NOT_PERSISTED, PERSISTED, TO_BE_PERSISTED, Inode, now_ms
 from polystore_sandbox.alluxio.versions import Refusal
 from polystore_sandbox.alluxio.view import file_info
 
@@ -71,21 +71,11 @@ class Master(Attributes, MountTable):
             if not rest:
                 if path != "/" and options.get("allowExists") and parent.folder:
                     return
-                if options.get("allowExists") and not parent.folder:
-                    raise Refusal(
-                        "file_in_the_way",
-                        f"Inode {path} is not a directory" if self.dialect.old else "Inode file is not a directory",
-                    )
-                raise Refusal(
-                    "exists",
-                    f"{path} already exists"
-                    if self.dialect.old
-                    else f"Not allowed to create directory because path already exists: {path}",
-                )
+                raise self._in_the_way(path, parent, bool(options.get("allowExists")))
             through = options.get("writeType") in THROUGH
             place = self.mounts.place(path)
             place.writable()
-            parent = self._parents(path, parent, rest, bool(options.get("recursive")), through)
+            parent = self._parents(path, parent, rest, bool(options.get("recursive")), through, _spread(options))
             existing = place.stat() if through else None
             values: dict[str, Any] = {"mode": options.get("mode", 0o755), "ttl_action": self.dialect.ttl_action}
             values.update(self._ttl(options), xattr=dict(options.get("xattr", {})))
@@ -97,7 +87,15 @@ class Master(Attributes, MountTable):
                 values["state"] = PERSISTED
             inode = self.new_inode(parent, rest[-1], True, **values)
             inode.loaded = existing is None
-            self._strip_inherited(options, inode)
+
+    def _in_the_way(self, path: str, inode: Inode, allowed: bool) -> Refusal:
+        if self.dialect.old:
+            return Refusal("exists", f"{path} already exists")
+        if path == "/":
+            return Refusal("exists", "Not allowed to create existing root path: /")
+        if allowed and not inode.folder:
+            return Refusal("file_in_the_way", "Inode file is not a directory")
+        return Refusal("exists", f"Not allowed to create directory because path already exists: {path}")
 
     def _for_creation(self, path: str) -> tuple[Inode, list[str]]:
         """What is there already on the way to a path; looks into the store below once."""
@@ -106,7 +104,9 @@ class Master(Attributes, MountTable):
             return self.names.walk(path, "create_below_file")
         return self.names.walk(path, "create_below_file") if rest else (inode, rest)
 
-    def _parents(self, path: str, above: Inode, rest: list[str], recursive: bool, through: bool) -> Inode:
+    def _parents(
+        self, path: str, above: Inode, rest: list[str], recursive: bool, through: bool, xattr: dict[str, str]
+    ) -> Inode:
         """Makes the missing parents; those above that are not in the store yet are put there when it has to be."""
         missing = rest[:-1]
         if missing and not recursive:
@@ -115,7 +115,8 @@ class Master(Attributes, MountTable):
         if through:
             self.persist_folders(above)
         for name in missing:
-            above = self.new_inode(above, name, True, mode=0o755, ttl_action=self.dialect.ttl_action)
+            values = {"ttl_action": self.dialect.ttl_action, "xattr": dict(xattr)}
+            above = self.new_inode(above, name, True, mode=0o755, **values)
             above.loaded = True
             if through:
                 self.mounts.place(above.path).make_folder(0o755)
@@ -143,14 +144,6 @@ class Master(Attributes, MountTable):
             found["ttl_action"] = given["ttlAction"]
         return found
 
-    def _strip_inherited(self, options: Options, inode: Inode) -> None:
-        if options.get("xattrPropStrat") == "NEW_PATHS" and inode.xattr:
-            parent = inode.parent
-            while parent is not None and parent.created >= inode.created - 1 and not parent.xattr:
-                parent.xattr = dict(inode.xattr)
-                self.tree.changed(parent)
-                parent = parent.parent
-
     def create_file(self, path: str, options: Options) -> Inode:
         """An incomplete file; the caller makes the stream."""
         with self.change():
@@ -162,13 +155,13 @@ class Master(Attributes, MountTable):
             place = self.mounts.place(path)
             place.writable()
             recursive = bool(options.get("recursive", self.dialect.old))
-            above = self._parents(path, above, rest, recursive, through)
+            above = self._parents(path, above, rest, recursive, through, _spread(options))
             lowest = options.get("replicationMin", 0)
             highest = options.get("replicationMax", -1)
             values: dict[str, Any] = {
                 "mode": options.get("mode", 0o644),
                 "ttl_action": self.dialect.ttl_action,
-                "block_size": options.get("blockSizeBytes", BLOCK),
+                "block_size": options.get("blockSizeBytes", self.dialect.block),
                 "completed": False,
                 "state": PERSISTED if through else NOT_PERSISTED,
                 "replication_min": 0 if self.dialect.old else lowest,
@@ -178,9 +171,9 @@ class Master(Attributes, MountTable):
             }
             if through and len(rest[-1].encode()) > 255:
                 raise Refusal("unknown", f"Cannot create or load UFS directory {place.uri}")
-            inode = self.new_inode(above, rest[-1], False, **values)
-            self._strip_inherited(options, inode)
-            return inode
+            if values["replication_min"] > 0:
+                values["pinned"] = True
+            return self.new_inode(above, rest[-1], False, **values)
 
     def _over(self, inode: Inode, path: str, options: Options) -> tuple[Inode, list[str]]:
         """Makes room for a file that is to replace another."""
@@ -191,6 +184,8 @@ class Master(Attributes, MountTable):
             return parent, [name]
         if self.dialect.old:
             raise Refusal("exists", f"{path} already exists")
+        if options.get("overwrite"):
+            raise Refusal("exists", f"{path} already exists. Directories cannot be overwritten with create")
         more = " If you want to overwrite the file, you need to specify the overwrite option."
         raise Refusal("exists", f"{path} already exists." + more)
 
@@ -251,7 +246,7 @@ class Master(Attributes, MountTable):
                     "rename_bad",
                     "Cannot rename a path to the root directory"
                     if target == "/"
-                    else "Cannot rename the root directory",
+                    else "The root directory cannot be renamed",
                 )
             if target.startswith(path + "/"):
                 raise Refusal("rename_bad", f"Cannot rename because {path} is a prefix of {target}")
@@ -262,14 +257,14 @@ class Master(Attributes, MountTable):
             above, rest = self._for_rename(target)
             if not rest:
                 if not options.get("s3SyntaxOptions", {}).get("overwrite"):
-                    raise Refusal("rename_exists", f"{target} already exists")
+                    words = f"Cannot rename because destination already exists. src: {path} dst: {target}"
+                    raise Refusal("rename_exists", f"{target} already exists" if self.dialect.old else words)
                 if above.persisted:
                     self.mounts.place(target).remove()
                 self.names.forget(above)
                 above, rest = self.names.walk(target)
             if len(rest) > 1 or not above.folder:
-                words = f"Cannot rename because {target.rsplit('/', 1)[0]} does not exist"
-                raise Refusal("missing", words)
+                raise Refusal("missing", f'Path "{os.path.dirname(target)}" does not exist.')
             self._move(inode, path, target, above, rest[0], bool(options.get("persist")))
 
     def _for_rename(self, target: str) -> tuple[Inode, list[str]]:
@@ -291,6 +286,11 @@ class Master(Attributes, MountTable):
         self.names.now_present(target)
         if persist and inode.state == NOT_PERSISTED:
             inode.state = TO_BE_PERSISTED
+
+
+def _spread(options: Options) -> dict[str, str]:
+    """The extended attributes that the parents get which are made on the way: the leaf's, unless told otherwise."""
+    return {} if options.get("xattrPropStrat") == "LEAF_NODE" else dict(options.get("xattr", {}))
 
 
 def _guarded(path: str) -> str:

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from polystore_sandbox.alluxio.base import Base, Options
 from polystore_sandbox.alluxio.store import Mount
-from polystore_sandbox.alluxio.tree import PERSISTED
+from polystore_sandbox.alluxio.tree import PERSISTED, split
 from polystore_sandbox.alluxio.versions import Refusal
 
 
@@ -35,50 +36,53 @@ class MountTable(Base):
             place = self.mounts.place(path)
             found = place.stat()
             mode = found.st_mode & 0o777 if found else 0o755
+            mode |= 0o007 if made.shared else 0
             values = {"mode": mode, "state": PERSISTED, "mount": number, "ttl_action": self.dialect.ttl_action}
             self.new_inode(parent, rest[0], True, **values)
 
     def _check_mount(self, path: str, source: str) -> None:
-        head = f"mount command: alluxio fs mount {path} {source}: " if self.dialect.has("mount_unknown") else ""
         parent, rest = self.names.walk(path)
-        old = self.dialect.old
-
-        def refuse(words: str) -> Refusal:
-            return Refusal("mount_failed", head + words)
-
-        if path in self.mounts.table:
-            raise refuse(
-                f"Mount point {path} already exists"
-                if old
-                else f"Mount point target path {path} already exists in Alluxio namespace"
-            )
-        if not rest or self.names.load(path) is not None:
-            raise refuse(f"Mount point target path {path} already exists in Alluxio namespace")
-        if len(rest) > 1:
-            raise Refusal("mount_failed", head + f'Path "{os.path.dirname(path)}" does not exist.')
-        for point, mount in self.mounts.table.items():
+        old, mount = self.dialect.old, Mount(0, source)
+        refuse = self._refusal(path, source)
+        if not rest or self.names.load(path) is not None or path in self.mounts.table:
+            words = f"Mount point target path {path} already exists in Alluxio namespace. Try mounting to another path."
+            raise refuse(f"Mount point {path} already exists" if old else words)
+        if old:
+            self._check_source(mount, refuse)
+        for point, other in self.mounts.table.items():
             if old and point != "/" and path.startswith(point + "/"):
                 raise refuse(f"Mount point {point} is a prefix of {path}")
-            one, other = mount.source, source
-            if one == other or one.startswith(other + "/") or other.startswith(one + "/"):
-                first, second = (one, other) if other.startswith(one) else (other, one)
+            first, second = sorted((other.source, source), key=len)
+            if first == second or second.startswith(first + "/"):
                 raise refuse(f"Mount point {first} is a prefix of {second}")
-        if not source.startswith(("/", "file:///")):
-            raise refuse(f"No Under File System Factory found for: {source}")
-        if not os.path.isdir(Mount(0, source).folder):
-            raise refuse(f"Ufs path {source} does not exist")
+        if not old:
+            self._check_source(mount, refuse)
+        if len(rest) > 1:
+            depth = len(split(path)) - len(rest) + 1
+            raise refuse(f"File {path} creation failed. Component {depth}({rest[0]}) does not exist")
+
+    def _refusal(self, path: str, source: str) -> Callable[[str], Refusal]:
+        head = f"mount command: alluxio fs mount {path} {source}\n" if self.dialect.has("mount_unknown") else ""
+        return lambda words: Refusal("mount_failed", head + words)
+
+    @staticmethod
+    def _check_source(mount: Mount, refuse: Callable[[str], Refusal]) -> None:
+        if not mount.source.startswith(("/", "file:///")):
+            raise refuse(f"No Under File System Factory found for: {mount.source}")
+        if not os.path.isdir(mount.folder):
+            raise refuse(f"Ufs path {mount.source} does not exist")
 
     def unmount(self, path: str, _options: Options) -> None:
         """The data stays."""
         with self.change():
-            inode = self.names.peek(path)
+            inode, old = self.names.peek(path), self.dialect.old
             if inode is None and path not in self.mounts.table:
-                raise Refusal("unmount_missing", f'Path "{path}" does not exist.')
-            if path == "/" or path not in self.mounts.table:
-                words = f"Failed to unmount {path}. Please ensure the path is an existing mount point."
-                raise Refusal("unmount_bad", words)
-            if [point for point in self.mounts.holds(path) if point != path]:
-                words = f"Failed to unmount {path}. Please ensure the path is an existing mount point and not root."
+                words = f"Failed to unmount: Path {path} does not exist"
+                raise Refusal("unmount_missing", f'Path "{path}" does not exist.' if old else words)
+            nested = [point for point in self.mounts.holds(path) if point != path]
+            if path == "/" or path not in self.mounts.table or nested:
+                more = " and not root" if old or path == "/" or nested else ""
+                words = f"Failed to unmount {path}. Please ensure the path is an existing mount point{more}."
                 raise Refusal("unmount_bad", words)
             self.mounts.remove(path)
             if inode is not None:

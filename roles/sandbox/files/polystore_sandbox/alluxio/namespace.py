@@ -11,8 +11,8 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from polystore_sandbox.alluxio.store import Mounts, Place, content_mark, owner_of
-from polystore_sandbox.alluxio.tree import BLOCK, NOT_PERSISTED, PERSISTED, Inode, Tree, split
+from polystore_sandbox.alluxio.store import Mounts, Place, content_mark, etag_of, owner_of
+from polystore_sandbox.alluxio.tree import NOT_PERSISTED, PERSISTED, Inode, Tree, split
 from polystore_sandbox.alluxio.versions import Dialect, Refusal
 
 TEMPORARY = (".alluxio_", ".tmp")
@@ -121,7 +121,8 @@ class Namespace:
         }
         if not folder:
             length = found.st_size
-            values.update(length=length, block_size=BLOCK, replication_max=-1)
+            values["xattr"] = {"s3_etag": etag_of(Path(place.file))} if self.dialect.has("etag") else {}
+            values.update(length=length, block_size=self.dialect.block, replication_max=-1)
         inode = self.tree.add(parent, name, folder, **values)
         inode.modified = values["modified"]
         self.now_present(path)
@@ -146,6 +147,8 @@ class Namespace:
         for name in self.names_below(folder):
             if name not in folder.children:
                 self._adopt(folder, name)
+        if folder.mount and folder.parent is not None and self.dialect.has("etag"):
+            folder.xattr = {**folder.xattr, "s3_etag": ""}
         if not folder.loaded:
             folder.loaded = True
             self.tree.changed(folder)

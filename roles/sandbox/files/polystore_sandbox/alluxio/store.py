@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import base64
 import grp
+import hashlib
 import os
 import pwd
 import shutil
@@ -152,6 +154,15 @@ def owner_of(found: os.stat_result) -> tuple[str, str]:
     except KeyError:
         group = str(found.st_gid)
     return owner, group
+
+
+def etag_of(content: Path) -> str:
+    """What the proxy keeps in the extended attribute s3_etag of a file."""
+    digest = hashlib.md5(usedforsecurity=False)
+    with content.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return base64.b64encode(digest.hexdigest().encode()).decode()
 
 
 def content_mark(found: os.stat_result) -> str:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import shutil
 import threading
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from polystore_sandbox.alluxio.master import THROUGH, Master
+from polystore_sandbox.alluxio.store import etag_of
 from polystore_sandbox.alluxio.tree import Inode, now_ms
 from polystore_sandbox.alluxio.versions import Refusal
 
@@ -141,7 +141,9 @@ class Streams:
             inode.modified = now_ms()
             inode.cached = stream.write_type != "THROUGH"
             if through and master.dialect.has("etag"):
-                inode.xattr = {**inode.xattr, "s3_etag": _etag(content)}
+                inode.xattr = {**inode.xattr, "s3_etag": etag_of(content)}
+            if through:
+                inode.fingerprint = master.names.fingerprint(place)
             if stream.write_type == "ASYNC_THROUGH":
                 self._persist_later(inode, content, place)
             if not inode.cached:
@@ -186,7 +188,8 @@ class Streams:
                 words = f"Cannot read from {inode.name if old else path} because it is a directory"
                 raise Refusal("open_directory", words)
             if not inode.completed and master.dialect.has("refuse_incomplete"):
-                words = f"Cannot read from {path} because it is incomplete. Wait for the file to be marked as complete."
+                words = "Wait for the file to be marked as complete by the writing thread or application."
+                words = f"Cannot read from {path} because it is incomplete. {words}"
                 raise Refusal("unknown", words)
             return inode, self._content(inode, path, options.get("readType", "CACHE"))
 
@@ -226,13 +229,3 @@ def chunks(file: Any) -> Iterator[bytes]:
         if not chunk:
             return
         yield chunk
-
-
-def _etag(content: Path) -> str:
-    import base64
-
-    digest = hashlib.md5(usedforsecurity=False)
-    with content.open("rb") as file:
-        for chunk in chunks(file):
-            digest.update(chunk)
-    return base64.b64encode(digest.hexdigest().encode()).decode()

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 NOT_PERSISTED, TO_BE_PERSISTED, PERSISTED = "NOT_PERSISTED", "TO_BE_PERSISTED", "PERSISTED"
-BLOCK = 64 << 20
 
 
 def now_ms() -> int:

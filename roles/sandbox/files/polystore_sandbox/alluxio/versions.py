@@ -91,6 +91,11 @@ class Dialect:
         return "FREE" if self.version >= (2, 9, 3) else "DELETE"
 
     @property
+    def block(self) -> int:
+        """The size of blocks in bytes, where it is not said."""
+        return 512 << 20 if self.old else 64 << 20
+
+    @property
     def write_type(self) -> str:
         """What a file gets that was created without saying."""
         return "MUST_CACHE" if self.old else "ASYNC_THROUGH"

@@ -21,7 +21,8 @@ def file_info(inode: Inode, names: Namespace) -> dict[str, Any]:
     dialect = names.dialect
     path = inode.path
     place = names.mounts.place(path)
-    cached = 100 if inode.cached and inode.length else 0
+    empty = not inode.folder and not inode.length
+    cached = 100 if empty or (inode.cached and not inode.folder) else 0
     blocks = _blocks(inode)
     found: dict[str, Any] = {
         "fileId": inode.id,
@@ -40,7 +41,7 @@ def file_info(inode: Inode, names: Namespace) -> dict[str, Any]:
         "persistenceState": inode.state,
         "blockIds": blocks,
         "fileBlockInfos": [_block_info(inode, number, block) for number, block in enumerate(blocks)],
-        "inMemoryPercentage": cached,
+        "inMemoryPercentage": 100 if empty else 0,  # the worker's one tier is no memory
         "inAlluxioPercentage": cached,
         "ttl": inode.ttl,
         "ttlAction": inode.ttl_action,
@@ -49,7 +50,7 @@ def file_info(inode: Inode, names: Namespace) -> dict[str, Any]:
         "mode": inode.mode,
         "mountPoint": bool(inode.mount) and inode.parent is not None,
         "mountId": place.mount.id,
-        "ufsFingerprint": inode.fingerprint,
+        "ufsFingerprint": "" if inode.folder else inode.fingerprint,
     }
     if dialect.old:
         return found
