@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses as dc
+import functools
 import json
 import os
 import pathlib
@@ -19,7 +20,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.polystore.storage.tests.support import targets
+from ansible_collections.polystore.storage.tests.support import alluxio_real, targets
 from ansible_collections.polystore.storage.tests.support.servers import SwiftServer, start_swift
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -56,10 +57,28 @@ class Bench:
 
     def __init__(self, directory: pathlib.Path) -> None:
         self.directory = directory
-        self.server: SwiftServer = start_swift()
-        self.env = {**os.environ, **self.server.environment(), "ANSIBLE_PIPELINING": "false"}
         self.scratch = directory  # of the last play
         self._count = 0
+
+    @functools.cached_property
+    def server(self) -> SwiftServer:
+        """A real Swift, started when it is first asked for."""
+        return start_swift()
+
+    @functools.cached_property
+    def alluxio(self) -> str:
+        """The proxy's address of a real Alluxio 2.9.6. Raises Missing."""
+        room = {"alluxio.worker.tieredstore.level0.dirs.quota": "4GB"}
+        try:
+            url: str = alluxio_real.launch("2.9.6", properties=room).direct_url
+            return url
+        except (OSError, RuntimeError) as reason:
+            raise Missing("no real Alluxio: %s" % reason) from None
+
+    @functools.cached_property
+    def env(self) -> dict[str, str]:
+        """The environment of all that runs here."""
+        return {**os.environ, **self.server.environment(), "ANSIBLE_PIPELINING": "false"}
 
     def name(self, word: str) -> str:
         """A new name for a container."""

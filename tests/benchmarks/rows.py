@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ansible_collections.polystore.storage.tests.benchmarks import rows_alluxio
 from ansible_collections.polystore.storage.tests.benchmarks.bench import (
     MIB,
     Bench,
@@ -277,6 +278,6 @@ def row_names(bench: Bench) -> Iterator[Sample]:
 
 
 ROWS: dict[str, Callable[[Bench], Iterator[Sample]]] = {
-    name[4:]: value for name, value in list(globals().items()) if name.startswith("row_")
+    name[4:]: value for name, value in [*globals().items(), *vars(rows_alluxio).items()] if name.startswith("row_")
 }
 ONCE = {"payload", "names"}  # these do not vary
