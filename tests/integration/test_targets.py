@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every integration target, run on the fast path and through ordinary modules; both must tell the same.
 
+Which server a target talks to follows from its name; one for Alluxio runs against every dialect.
 POLYSTORE_AUTH=v3 runs them against Swift with Keystone. POLYSTORE_TARGET_PYTHON names another interpreter for the
 target (with its own client libraries): then only ordinary modules run.
 """
@@ -12,10 +13,11 @@ from __future__ import annotations
 import os
 import pathlib
 import shutil
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from ansible_collections.polystore.storage.tests.support import targets
-from ansible_collections.polystore.storage.tests.support.servers import SwiftServer
 
 NAMES = sorted(p.name for p in targets.TARGETS.iterdir() if not p.name.startswith("setup_"))
 ONLY_MODULES = bool(os.environ.get("POLYSTORE_TARGET_PYTHON"))
@@ -23,22 +25,30 @@ WAYS = ["module"] if ONLY_MODULES else ["fast", "module"]
 ONE_WAY = {"sandbox"}  # a role: what it starts is the same for both
 
 
-@pytest.fixture
-def swift(request: pytest.FixtureRequest) -> SwiftServer:
-    """The server that the targets talk to, unknown to them."""
-    keystone = os.environ.get("POLYSTORE_AUTH") == "v3"
-    server: SwiftServer = request.getfixturevalue("swift_and_keystone" if keystone else "swift_server")
-    return server
+# a word of a target's name -> the fixtures of the servers that it runs against, in turn
+FIXTURES = {
+    "swift": ["swift_and_keystone" if os.environ.get("POLYSTORE_AUTH") == "v3" else "swift_server"],
+    "alluxio": ["alluxio_server", "alluxio_v1_server"],
+}
+
+
+def rows() -> Iterator[Any]:
+    """(target, fixture) of everything that is to be run; what names no system starts its own."""
+    for name in NAMES:
+        system = next((word for word in name.split("_") if word in FIXTURES), "swift")
+        for fixture in FIXTURES[system]:
+            yield pytest.param(name, fixture, id="%s-%s" % (name, fixture.removesuffix("_server")))
 
 
 @pytest.mark.server
-@pytest.mark.parametrize("name", NAMES)
-def test_target(name: str, swift: SwiftServer, tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize(("name", "fixture"), list(rows()))
+def test_target(name: str, fixture: str, request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> None:
+    server: Any = request.getfixturevalue(fixture)
     prefix, files = "psi-%s-%d" % (name.replace("_", "-"), os.getpid()), tmp_path / "files"
     ran = {}
     for way in WAYS[:1] if name in ONE_WAY else WAYS:
         shutil.rmtree(files, ignore_errors=True)  # both ways find the same, and use the same names in turn
-        ran[way] = targets.run_target(name, way == "fast", tmp_path / way, swift.environment(), prefix, files)
+        ran[way] = targets.run_target(name, way == "fast", tmp_path / way, server.environment(), prefix, files)
         assert ran[way].code == 0, "%s\n(%s)" % (ran[way].output, way)
         ours = [row for row in ran[way].rows if row.ours and row.outcome == "ok"]
         assert [row.task for row in ours if row.by_module != (way == "module")] == [], "these went the other way"
