@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+from typing import Any
 
 import pytest
 from ansible_collections.polystore.storage.tests.support import targets
@@ -56,6 +57,31 @@ def test_the_tour_of_allas_with_keystone(swift_and_keystone: SwiftServer, tmp_pa
 def test_a_tour_without_a_session_says_what_it_needs(tmp_path: pathlib.Path) -> None:
     ran = targets.run_playbook("polystore.storage.allas_tour", tmp_path, variables=LOCAL)
     assert ran.code != 0 and "-e rc_file=" in ran.output
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("fixture", ["alluxio_server", "alluxio_v1_server"])
+def test_the_tour_of_alluxio(fixture: str, request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> None:
+    """What the example of Alluxio's classic Python client does, both ways, and what the server saw of it."""
+    server: Any = request.getfixturevalue(fixture)
+    place = {"proxy_url": server.connection()["proxy_url"], "tour_root": "/" + server.new_container_name()}
+    ran = {}
+    for way, more in (("fast", {}), ("module", {targets.SWITCH: False})):
+        mark = server.mark()
+        variables = {**LOCAL, **place, **more}
+        ran[way] = targets.run_playbook("polystore.storage.alluxio_tour", tmp_path / way, variables=variables)
+        assert ran[way].code == 0, ran[way].output
+        assert {row.by_module for row in ran[way].rows if row.ours} == {way == "module"}
+        operations = [entry["path"].partition("?")[0].rsplit("/", 1)[-1] for entry in server.writes(mark)]
+        assert operations[0] == "create-directory" and "rename" in operations and operations[-1] == "delete"
+        (told,) = ran[way].named("Tell")
+        assert any("It begins: Alluxio works with Ansible!" in line for line in told.result["msg"])
+    assert targets.differences(ran["fast"], ran["module"]) == []
+    server.call(place["tour_root"], "create-directory", {})
+    mark = server.mark()
+    refused = targets.run_playbook("polystore.storage.alluxio_tour", tmp_path / "again", variables={**LOCAL, **place})
+    assert refused.code != 0 and "-e tour_root=" in refused.output and server.writes(mark) == []
+    server.call(place["tour_root"], "delete", {})
 
 
 def test_quickstart_twice(tmp_path: pathlib.Path) -> None:
