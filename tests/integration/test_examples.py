@@ -1,32 +1,42 @@
 # Copyright: (c) 2026, polystore.storage contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The examples of the README, the plugins and the guides, run against a real Swift.
+"""The examples of the README, the plugins and the guides, run against a real Swift and the sandbox's Alluxio.
 
-Two things are changed: connection options go, because the server is this one, and local paths lead below a directory of
-the test.
+What is changed: connection options go, because the servers are these, local paths lead below a directory of the test,
+as do the stores that are mounted, and who owns things is the user who runs the test.
 """
 
 from __future__ import annotations
 
+import grp
 import importlib
+import io
 import json
+import os
 import pathlib
+import pwd
 import re
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 import yaml
+from ansible_collections.polystore.storage.plugins.module_utils.alluxio.common import CONNECTION, AlluxioConnection
+from ansible_collections.polystore.storage.plugins.module_utils.core.host import client_for
 from ansible_collections.polystore.storage.plugins.module_utils.swift.common import SwiftConnection
 from ansible_collections.polystore.storage.tests.support import targets
 from ansible_collections.polystore.storage.tests.support.servers import SwiftServer
 from ansible_collections.polystore.storage.tests.unit.test_examples import documents
 
-OURS = "polystore.storage.swift_"
-PLUGINS = ("lookup.swift_object", "filter.swift_temp_url")
+OURS = "polystore.storage."
+SWIFT = OURS + "swift_"
+PLUGINS = ("lookup.swift_object", "filter.swift_temp_url", "lookup.alluxio_file")
+CONNECTIONS = {*SwiftConnection.spec, *AlluxioConnection.spec}
 NOT_RUN = {"A quota, as the reseller admin": "takes an account that tests do not have"}
-ROLES = ("polystore.storage.sandbox", "polystore.storage.alluxio_proxy")
-VARIABLES = ("vault_temp_url_key", "vault_next_temp_url_key", "vaulted_url_key")
+VARIABLES = ("vault_temp_url_key", "vault_next_temp_url_key", "vaulted_url_key", "vaulted_gateway_token")
+VARIABLES += ("vaulted_key_id", "vaulted_secret", "warehouse_key", "warehouse_secret")
+ROLES = tuple(OURS + path.name for path in (targets.COLLECTION / "roles").iterdir())
 # What pages take for granted.
 OBJECTS = {
     "site": ["index.html"],
@@ -35,6 +45,11 @@ OBJECTS = {
     "releases": ["app-1.2.tar.gz", "app-1.3.tar.gz"],
     "keys": ["app.key"],
 }
+FILES = (
+    *("/site/index.html", "/site/public/index.html", "/reports/2026/summary.csv", "/keys/app.key", "/data/in/new.csv"),
+    *("/releases/app-1.2.tar.gz", "/releases/app-1.3.tar.gz", "/logs/2026-11-21/a.log", "/exports/today/a.csv"),
+    "/mnt/readme",
+)
 TREE = ("index.html", "deep/page.txt")
 
 
@@ -45,6 +60,16 @@ def pages() -> dict[str, Any]:
         module = importlib.import_module("ansible_collections.polystore.storage.plugins." + plugin)
         texts[plugin] = module.EXAMPLES
     return {where: yaml.safe_load(text) for where, text in texts.items() if not any(role in text for role in ROLES)}
+
+
+def owner(_name: str) -> str:
+    """Who runs this."""
+    return pwd.getpwuid(os.getuid()).pw_name
+
+
+def group(_name: str) -> str:
+    """The group of who runs this."""
+    return grp.getgrgid(os.getgid()).gr_name
 
 
 class Page:
@@ -58,7 +83,7 @@ class Page:
         self.plays = [self.play(one) for one in plays]
 
     def play(self, play: dict[str, Any]) -> dict[str, Any]:
-        """A play whose tasks go to the server of the test."""
+        """A play whose tasks go to the servers of the test."""
         defaults = {name: self.options(value) for name, value in play.get("module_defaults", {}).items()}
         tasks = [self.task(task) for task in play["tasks"] if task["name"] not in NOT_RUN]
         return {**play, "gather_facts": False, "module_defaults": defaults, "tasks": tasks}
@@ -69,19 +94,21 @@ class Page:
         for name, value in task.items():
             if name.startswith(OURS):
                 self.count += 1
-                for row in [value, *value.get("batch", [])]:
-                    self.prepare(name[len(OURS) :], row)
+                for row in [value or {}, *(value or {}).get("batch", [])]:
+                    self.prepare(name, row)
             found[name] = self.options(value) if isinstance(value, dict) and name != "vars" else value
         return found
 
     def prepare(self, module: str, row: dict[str, Any]) -> None:
-        """Local files that a row sends, and the container it means."""
-        container = row.get("container") or (row.get("name") if module == "container" else None)
+        """Local files that a row sends, the store it mounts, and the container it means."""
+        container = row.get("container") or (row.get("name") if module == SWIFT + "container" else None)
+        if "source" in row:
+            pathlib.Path(self.store(row["source"])).mkdir(parents=True, exist_ok=True)
         if container and row.get("state") != "absent":
             self.containers.add(container)
         if "src" in row:
             source = pathlib.Path(self.path(row["src"]))
-            for file in [source / name for name in TREE] if module == "sync" else [source]:
+            for file in [source / name for name in TREE] if module.endswith("_sync") else [source]:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text("x", "ascii")
 
@@ -89,16 +116,21 @@ class Page:
         """A path below the page's directory."""
         return "%s/%s" % (self.home, value.lstrip("/~"))
 
+    def store(self, value: str) -> str:
+        """A directory of ours for the address of a store."""
+        return self.path(re.sub(r"^[a-z0-9]+://", "/", value))
+
     def options(self, value: Any) -> Any:
         """Options without a connection, and with paths of ours."""
         if isinstance(value, list):
             return [self.options(part) for part in value]
         if isinstance(value, str):
-            return re.sub(r", (%s)='[^']*'" % "|".join(SwiftConnection.spec), "", value)
+            return re.sub(r", (%s)='[^']*'" % "|".join(CONNECTIONS), "", value)
         if not isinstance(value, dict):
             return value
-        kept = {n: self.options(v) for n, v in value.items() if n not in SwiftConnection.spec}
-        return {n: self.path(v) if n in ("src", "dest") else v for n, v in kept.items()}
+        ways = {"src": self.path, "dest": self.path, "source": self.store, "owner": owner, "group": group}
+        kept = {n: self.options(v) for n, v in value.items() if n not in CONNECTIONS}
+        return {n: ways[n](v) if n in ways and isinstance(v, str) else v for n, v in kept.items()}
 
 
 def directories(plays: list[dict[str, Any]]) -> Iterator[pathlib.Path]:
@@ -110,28 +142,44 @@ def directories(plays: list[dict[str, Any]]) -> Iterator[pathlib.Path]:
                     yield pathlib.Path(value["dest"]).parent
 
 
-def test_examples_do_what_they_say(swift_server: SwiftServer, tmp_path: pathlib.Path) -> None:
+@pytest.fixture
+def alluxio(alluxio_server: Any) -> Iterator[dict[str, str]]:
+    """The variables of an Alluxio that has FILES; what pages leave in it is removed."""
+    client = client_for(CONNECTION, alluxio_server.connection(), 8, {})
+    before = {row["path"] for row in client.list_status("/")}
+    for path in FILES:
+        client.upload(path, lambda: io.BytesIO(b"x"), 1)
+    yield alluxio_server.environment()
+    for path in sorted((client.master_info() or {})["mountPoints"], reverse=True):
+        if path != "/":
+            client.unmount(path)
+    for path in {row["path"] for row in client.list_status("/")} - before:
+        client.delete(path, recursive=True)
+
+
+def test_examples_do_what_they_say(swift_server: SwiftServer, alluxio: dict[str, str], tmp_path: pathlib.Path) -> None:
     found = [Page(tmp_path / ("page-%d" % number), content) for number, content in enumerate(pages().values())]
-    assert len(found) >= 15
+    assert len(found) >= 30
     names = sorted(set(OBJECTS).union(*(page.containers for page in found)))
     rows = [{"container": c, "name": name, "content": "x"} for c, objects in OBJECTS.items() for name in objects]
     batch = [{"name": name} for name in names]
     away = [{"name": name + end} for name in names for end in ("", "_segments")]
-    tasks = [{OURS + "container": {"batch": batch}}, {OURS + "object": {"batch": rows}}]
+    tasks = [{SWIFT + "container": {"batch": batch}}, {SWIFT + "object": {"batch": rows}}]
     plays: list[dict[str, Any]] = [{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]
     for page in found:
         plays += page.plays
     for directory in directories(plays):
         directory.mkdir(parents=True, exist_ok=True)
-    cleaning = {OURS + "container": {"state": "absent", "force": True, "batch": away}}
+    cleaning = {SWIFT + "container": {"state": "absent", "force": True, "batch": away}}
     playbooks = []
     for name, content in (("all", plays), ("away", [{**plays[0], "tasks": [cleaning]}])):
         playbooks.append(tmp_path / ("%s.yml" % name))
         playbooks[-1].write_text(json.dumps(content), "utf-8")
     variables = {**dict.fromkeys(VARIABLES, "k3y"), "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+    env = {**swift_server.environment(), **alluxio}
     try:
-        ran = targets.run_playbook(playbooks[0], tmp_path, variables=variables, env=swift_server.environment())
+        ran = targets.run_playbook(playbooks[0], tmp_path, variables=variables, env=env)
         assert ran.code == 0, ran.output
     finally:
-        targets.run_playbook(playbooks[1], tmp_path / "away", variables=variables, env=swift_server.environment())
-    assert len([row for row in ran.rows if row.ours]) == 2 + sum(page.count for page in found) >= 32
+        targets.run_playbook(playbooks[1], tmp_path / "away", variables=variables, env=env)
+    assert len([row for row in ran.rows if row.ours]) == 2 + sum(page.count for page in found) >= 60
