@@ -58,6 +58,7 @@ MEANT = (
 )
 PLACE = "Start the proxy (bin/alluxio-start.sh proxy), or correct proxy_url (ALLUXIO_PROXY_URL); its port is 39999."
 PORTS = "Is it the REST proxy's own port? 39999 is the proxy; 19998 and 19999 are the master, 29999 and 30000 a worker."
+HTTPS = "Is https right there? The proxy itself speaks http. "
 CUT = "Whatever was being changed may have been done: run again, which looks first."
 NO_MASTER = (
     "The proxy lives, but its master does not answer it: see that it runs, and that alluxio.master.hostname in the "
@@ -95,7 +96,7 @@ BROKEN = (
     ({"SSLEOFError", "SSLZeroReturnError"}, "The connection to %s broke", CUT, True, False, True),
     ({"SSLCertVerificationError"}, "TLS with %s failed, its certificate is not trusted",
      "Name the authority's certificate in ca_cert (or say validate_certs: false).", False, True, False),
-    ({"SSLError"}, "TLS with %s failed", "Is https right there? The proxy itself speaks http.", False, True, False),
+    ({"SSLError"}, "TLS with %s failed", HTTPS, False, True, False),
     ({"ProxyError", "InvalidProxyURL"}, "The HTTP proxy on the way to %s cannot be used",
      "Correct http_proxy, https_proxy and no_proxy in the environment.", False, True, False),
     ({"gaierror", "NameResolutionError"}, "The name of %s cannot be resolved", PLACE, False, True, False),
@@ -354,8 +355,8 @@ def trouble(error: BaseException, order: Order, timeout: float) -> AlluxioError:
     if among & {"Timeout", "ConnectTimeout"}:
         detail = "timeout: %g s" % timeout
     if sent and not order.path:  # the very first question: nothing has been changed, and nobody is known to be there
-        hint = "Is there an Alluxio proxy at all? " + PORTS
+        hint = "Is there an Alluxio proxy at all? " + (HTTPS if order.url.startswith("https:") else "") + PORTS
     told = "%s: %s (%s)" % (order.what, message % urlsplit(order.url).netloc, detail)
-    found = AlluxioError(told, operation=order.operation, hint=hint, transient=transient, fatal=fatal)
+    found = AlluxioError(told, operation=order.operation, hint=hint.strip(), transient=transient, fatal=fatal)
     found.sent = sent
     return found
