@@ -330,6 +330,14 @@ def test_something_deep_in_a_tree_differs(place: Place) -> None:
     place.same(mode="0750", pinned=True, attributes_recursive=True)
 
 
+def test_synchronising_a_tree_does_not_lose_its_ttls(place: Place) -> None:
+    place.client.create_directory(place / "d/a/b")
+    args = {"mode": "0700", "ttl": "1h", "attributes_recursive": True, "sync_metadata": True}
+    place.ok(**args)
+    place.same(**args)
+    assert [place.info(name)["ttl"] for name in ("d", "d/a", "d/a/b")] == [3600000] * 3
+
+
 def test_extended_attributes_and_copies_of_a_tree(two: Place) -> None:
     two.ok("d/a")
     two.file("d/file")
