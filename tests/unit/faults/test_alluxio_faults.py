@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, polystore.storage contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What goes wrong between here and Alluxio: each module says what to do, or goes on as if nothing had been."""
+"""What stands between here and Alluxio: each module says what to do, or goes on as if nothing had been."""
 
 from __future__ import annotations
 
@@ -9,105 +9,25 @@ import contextlib
 import http.client
 import http.server
 import importlib
-import io
-import itertools
-import os
 import re
-import signal
 import socket
-import subprocess
-import sys
-import tempfile
 import threading
-from pathlib import Path
 
 import pytest
-from ansible_collections.polystore.storage.plugins.module_utils.alluxio.common import CONNECTION
-from ansible_collections.polystore.storage.plugins.module_utils.core.errors import StorageError
-from ansible_collections.polystore.storage.plugins.module_utils.core.host import client_for
-from ansible_collections.polystore.storage.tests.support import servers
 from ansible_collections.polystore.storage.tests.support.run import run_task
+from ansible_collections.polystore.storage.tests.unit.faults.alluxio_place import (
+    MODULES,
+    PATHS,
+    REAL,
+    SENDERS,
+    WRITERS,
+    next_number,
+    old_place,
+    place,
+)
 from ansible_collections.polystore.storage.tests.unit.faults.test_faults import clear, pauses
 
-__all__ = ["pauses"]
-
-MODULES = ("directory", "file", "sync", "download")
-WRITERS = ("directory", "file", "sync")
-SENDERS = ("file", "sync")
-BIG = 300_000
-PATHS = "/api/v1/(paths|streams)/"
-REAL = os.environ.get("POLYSTORE_ALLUXIO") == "real"
-_timeouts = itertools.count(1000)
-
-
-class Place:
-    """A directory with something to download, a tree to upload, and a client that no other test has used."""
-
-    def __init__(self, server, tmp_path):
-        self.server, self.path = server, server.new_path()
-        self.tmp = tmp_path / self.path[1:]
-        # another timeout is another client, so that its connections come from nowhere else
-        self.options = {**server.connection(), "timeout": next(_timeouts), "retries": 2}
-        self.tree = self.tmp / "tree"
-        (self.tree / "sub").mkdir(parents=True)
-        (self.tree / "one").write_bytes(b"1")
-        (self.tree / "sub" / "big").write_bytes(b"2" * BIG)
-        self.admin = client_for(CONNECTION, {**server.connection(), "timeout": next(_timeouts)}, 8, {})
-        for name, content in (("small", b"small"), ("big", b"d" * BIG)):
-            self.put("down/" + name, content)
-
-    def put(self, name, content):
-        self.admin.upload(self.path + "/" + name, lambda: io.BytesIO(content), len(content))
-
-    def task(self, module):
-        return {
-            "directory": {"path": self.path + "/up/deep", "mode": "0750", "ttl": "30d", "owner": None},
-            "file": {"path": self.path + "/up/file", "content": "x" * BIG},
-            "sync": {"path": self.path + "/up", "src": str(self.tree)},
-            "download": {"path": self.path + "/down", "dest": str(self.tmp / "dest")},
-        }[module]
-
-    def run(self, module, check=False, **options):
-        subject = importlib.import_module("ansible_collections.polystore.storage.plugins.modules.alluxio_" + module)
-        return run_task(subject.SUBJECT, self.options, check=check, **{**self.task(module), **options})
-
-    def up(self):
-        """What is below up: names, and sizes of files."""
-        try:
-            rows = self.admin.list_status(self.path + "/up", recursive=True, sync=True)
-        except StorageError as error:
-            assert error.code == "NOT_FOUND"
-            return {}
-        start = len(self.path) + 4
-        return {row["path"][start:]: "folder" if row["folder"] else row["length"] for row in rows}
-
-    def works(self, module, **options):
-        """The task succeeds, has done all of its work, and has nothing to do the next time."""
-        done = self.run(module, **options)
-        assert not done.get("failed") and done["changed"], done
-        if module == "download":
-            assert (self.tmp / "dest" / "small").read_bytes() == b"small"
-            assert (self.tmp / "dest" / "big").read_bytes() == b"d" * BIG
-        else:
-            due = {"directory": {"deep": "folder"}, "file": {"file": BIG}}
-            assert self.up() == due.get(module, {"one": 1, "sub": "folder", "sub/big": BIG})
-        again = self.run(module, **options)
-        assert not again.get("failed") and not again["changed"], again
-        return done
-
-    def untouched(self):
-        """Nothing has been made, here or there."""
-        assert self.up() == {} and not list(self.tmp.glob("dest/**/*"))
-
-
-@pytest.fixture
-def place(alluxio_server, tmp_path):
-    return Place(alluxio_server, tmp_path)
-
-
-@pytest.fixture
-def old_place(alluxio_v1_server, tmp_path):
-    return Place(alluxio_v1_server, tmp_path)
+__all__ = ["old_place", "pauses", "place"]
 
 
 # --- is it Alluxio, and can it?
@@ -231,7 +151,7 @@ def test_a_server_that_never_answers(place, module):
 
 @pytest.mark.parametrize("module", MODULES)
 def test_nobody_ever_answers(place, module, pauses):
-    place.options.update(timeout=1, retries=next(_timeouts))  # a client that has not heard of this server yet
+    place.options.update(timeout=1, retries=next_number())  # a client that has not heard of this server yet
     place.server.fault("hang", count=None)
     clear(place.run(module), "proxy/info", "did not answer in time", "Is there an Alluxio proxy at all?")
     assert pauses == []
@@ -378,177 +298,3 @@ def test_a_stream_that_the_proxy_has_forgotten(place, module):
     clear(place.run(module, parallel=1), "stream does not exist", code="INTERNAL")
     place.server.clear_faults()
     place.works(module)
-
-
-# --- what is cut
-
-
-@pytest.mark.parametrize("module", MODULES)
-@pytest.mark.parametrize("action", ["close", "close_after"])
-def test_a_question_without_an_answer_is_asked_again(place, module, action, pauses):
-    place.server.fault(action, path="(info|get-status|list-status)$", nth=1)
-    place.server.fault(action, path="(info|get-status|list-status)$", nth=3)
-    place.works(module)
-    assert pauses
-
-
-@pytest.mark.parametrize("module", WRITERS)
-@pytest.mark.parametrize("operation", ["create-directory", "create-file", "write", "close", "rename", "set-attribute"])
-@pytest.mark.parametrize("action", ["close", "close_after"])
-def test_a_write_without_an_answer(place, module, operation, action, pauses):
-    """Done or not: the task goes on or says so, the next run finishes, and nothing is there twice or half."""
-    place.server.fault(action, path="/%s([?]|$)" % operation)
-    result = place.run(module)
-    if result.get("failed"):
-        clear(result, "broke", "run again")
-    place.server.clear_faults()
-    again = place.run(module)
-    assert not again.get("failed"), again
-    due = {"directory": {"deep": "folder"}, "file": {"file": BIG}}
-    assert place.up() == due.get(module, {"one": 1, "sub": "folder", "sub/big": BIG})
-    assert not place.run(module)["changed"]
-
-
-@pytest.mark.parametrize("module", SENDERS)
-def test_an_upload_that_is_cut_is_sent_again(place, module, pauses):
-    place.server.fault("cut_upload", path="/streams/[0-9]+/write", bytes=1)
-    place.works(module)
-    assert len(pauses) == 1
-
-
-@pytest.mark.parametrize("module", SENDERS)
-def test_an_upload_that_is_always_cut_replaces_nothing(place, module, pauses):
-    names = ("file",) if module == "file" else ("one", "sub/big")
-    for name in names:
-        place.put("up/" + name, b"old")
-    place.server.fault("cut_upload", path="/streams/[0-9]+/write", bytes=1, count=None)
-    clear(place.run(module), "broke")
-    place.server.clear_faults()
-    assert {name: size for name, size in place.up().items() if size != "folder"} == dict.fromkeys(names, 3)
-    place.works(module)
-
-
-@pytest.mark.parametrize("cut", [0, BIG // 3])
-def test_a_download_that_is_cut_goes_on(place, pauses, cut):
-    place.server.fault("cut", path="/down/big/download-file", bytes=cut)
-    place.works("download")
-    assert len(pauses) == 1
-
-
-def test_a_download_that_is_always_cut_leaves_nothing(place, pauses):
-    place.server.fault("cut", path="/down/big/download-file", bytes=1000, count=None)
-    result = place.run("download")
-    clear(result, "broke")
-    assert result["summary"]["created"] == 1 and result["summary"]["failed"] == 1
-    assert [path.name for path in (place.tmp / "dest").iterdir()] == ["small"]
-
-
-@pytest.mark.parametrize("module", ["sync", "download"])
-def test_a_listing_that_is_cut_is_asked_for_again(place, module, pauses):
-    place.put("up/other", b"other")
-    place.server.fault("cut", path="/list-status$", bytes=10)
-    result = place.run(module)
-    assert not result.get("failed") and result["changed"] and len(pauses) == 1
-
-
-# --- kill -9
-
-UPLOAD = """
-import sys, time
-from ansible_collections.polystore.storage.plugins.module_utils.alluxio.client import AlluxioClient, Settings
-
-class Slow:
-    sent = 0
-    def read(self, size):
-        if self.sent > 4 << 20:
-            print("half", flush=True)
-            time.sleep(600)
-        self.sent += size
-        return b"h" * size
-    def close(self):
-        pass
-
-AlluxioClient(Settings(proxy_url=sys.argv[1])).upload(sys.argv[2], Slow, 1 << 30)
-"""
-
-
-def uploading(url, path):
-    """A client that has sent a half of its file, and waits."""
-    top = Path(__file__).parents[6]
-    client = subprocess.Popen(
-        [sys.executable, "-c", UPLOAD, url, path],
-        env={**os.environ, "PYTHONPATH": str(top)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert client.stdout.readline() == "half\n", client.stderr.read()
-    return client
-
-
-@pytest.mark.parametrize("which", ["place", "old_place"])
-def test_a_client_that_is_killed_in_mid_upload(request, which):
-    """Its incomplete file is recognised as one: nobody takes it for the content, and the next run replaces it."""
-    place = request.getfixturevalue(which)
-    path = place.path + "/up/file"
-    client = uploading(place.options["proxy_url"], path)
-    assert not place.admin.get_status(path)["completed"]
-    client.send_signal(signal.SIGKILL)
-    assert client.wait(30) == -signal.SIGKILL
-    client.communicate()
-    assert (place.admin.get_status(path) or {}).get("completed") is not True
-    clear(place.run("download", path=path, dest=str(place.tmp / "dest" / "f")), "incomplete")
-    assert not (place.tmp / "dest" / "f").exists()
-    place.works("file")
-
-
-@pytest.fixture
-def own_server(tmp_path):
-    """A stand-in of its own, which may die."""
-    home = Path(tempfile.mkdtemp(prefix="polystore-test-", dir="/tmp"))
-    servers.sandbox("start", "--dir", str(home), "--services", "alluxio", "--owner", str(os.getpid()), "--remove")
-    yield servers.AlluxioServer(home, servers.endpoints(home))
-    servers.sandbox("absent", "--dir", str(home))
-
-
-@pytest.mark.skipif(REAL, reason="the real one is the crash campaign's")
-def test_a_proxy_that_is_killed_in_mid_upload(own_server, pauses):
-    """The upload ends at once, tells what may be left, and later runs say that nobody is there."""
-    server, halfway, dead, ended = own_server, threading.Event(), threading.Event(), []
-    path = server.new_path() + "/f"
-
-    class Halting(io.BytesIO):
-        def read(self, size=-1):
-            if self.tell() > 4 << 20:
-                halfway.set()
-                assert dead.wait(60)
-            return super().read(size)
-
-    client = client_for(CONNECTION, {**server.connection(), "retries": 1}, 8, {})
-
-    def upload():
-        try:
-            client.upload(path, lambda: Halting(bytes(16 << 20)), 16 << 20)
-        except StorageError as error:
-            ended.append(error)
-
-    thread = threading.Thread(target=upload)
-    thread.start()
-    assert halfway.wait(60)
-    os.kill(server.pid, signal.SIGKILL)
-    server.wait_for(lambda: not alive(server))
-    dead.set()
-    thread.join(60)
-    (error,) = ended
-    assert error.told().startswith("write %s: The connection to " % path) and error.transient and not error.fatal
-    assert "An incomplete %s may be left" % path in error.hint
-    subject = importlib.import_module("ansible_collections.polystore.storage.plugins.modules.alluxio_file").SUBJECT
-    options = {**server.connection(), "retries": 1}
-    clear(run_task(subject, options, path=path, content="x"), "refuses connections", "Start the proxy")
-
-
-def alive(server):
-    """Whether it takes connections."""
-    with contextlib.suppress(OSError), socket.create_connection(server.url.split("//")[1].split(":"), timeout=5):
-        return True
-    return False
