@@ -52,7 +52,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         given = getattr(getattr(item, "callspec", None), "params", {}).values()
         named = {str(getattr(value, "server", "")) for value in given}  # a row of the contract's names its fixture
         target = item.path.name == "test_targets.py" and "alluxio" in item.name
-        if target or ALLUXIO_FIXTURES & (wanted | named):
+        contract = item.path.match("contract/test_alluxio_*.py")  # they ask for their fixture by its name
+        if target or contract or ALLUXIO_FIXTURES & (wanted | named):
             item.add_marker("alluxio")
         if SERVER_FIXTURES & wanted:
             item.add_marker("server")

@@ -71,7 +71,7 @@ def test_content_of_each_kind(shelf: Shelf, tmp_path: pathlib.Path) -> None:
 
 
 def test_unchanged_is_few_requests(new: Shelf) -> None:
-    batch = [{"path": new.at("d/f%d" % n), "content": str(n)} for n in range(50)]
+    batch: list[dict[str, Any]] = [{"path": new.at("d/f%d" % n), "content": str(n)} for n in range(50)]
     run_ok(FileResource, new.server, batch=batch)
     since = new.server.mark()
     result = run_ok(FileResource, new.server, batch=batch)
@@ -98,7 +98,7 @@ def test_what_is_left_out_stays_when_the_content_is_replaced(shelf: Shelf) -> No
         args.update(xattr={"own": "kept", "other": "goes"}, replication_max=3)
     run_ok(FileResource, shelf.server, content="old", **args)
     before = shelf.status("f")
-    changes = {"xattr": {"other": None, "new": "n"}} if shelf.client.can("xattr") else {}
+    changes: dict[str, Any] = {"xattr": {"other": None, "new": "n"}} if shelf.client.can("xattr") else {}
     result = shelf.contract(FileResource, path=shelf.at("f"), content="the new one", **changes)
     after = shelf.status("f")
     assert shelf.files() == {"f": b"the new one"}
@@ -123,7 +123,7 @@ def test_a_file_without_digest_is_compared_once(new: Shelf, tmp_path: pathlib.Pa
     source = tmp_path / "source"
     source.write_bytes(LARGE)
     new.put("f", LARGE)
-    args = {"path": new.at("f"), "src": str(source)}
+    args: dict[str, Any] = {"path": new.at("f"), "src": str(source)}
     since = new.server.mark()
     assert run_ok(FileResource, new.server, True, True, **args)["changed"] is False
     assert new.server.writes(since) == []
@@ -158,7 +158,7 @@ def test_without_xattr_the_content_is_compared_each_time(alluxio_v1_server: Any)
 def test_compare(shelf: Shelf, compare: str, same_size: bool, other_size: bool) -> None:
     for name in ("a", "b"):
         shelf.put(name, b"abc")
-    run = {"path": shelf.at("a"), "compare": compare}
+    run: dict[str, Any] = {"path": shelf.at("a"), "compare": compare}
     assert shelf.contract(FileResource, content="abd", **run)["changed"] is same_size
     run["path"] = shelf.at("b")
     assert shelf.contract(FileResource, content="abcd", **run)["changed"] is other_size
@@ -243,7 +243,12 @@ def test_renamed_from(shelf: Shelf) -> None:
     shelf.put("old", b"again")
     told = shelf.fails(FileResource, **args)
     assert "both" in told and shelf.at("old") in told
-    args = {"path": shelf.at("third"), "renamed_from": shelf.at("old"), "content": "more", "mode": "0640"}
+    args = {
+        "path": shelf.at("third"),
+        "renamed_from": shelf.at("old"),
+        "content": "more",
+        "mode": "0640",
+    }
     shelf.contract(FileResource, **args)
     assert shelf.files() == {"new/dir/f": b"content", "third": b"more"}
     assert shelf.status("third")["mode"] == "0640"
@@ -322,7 +327,7 @@ def test_what_dead_runs_left_is_removed(shelf: Shelf) -> None:
 
 
 def test_a_store_that_was_changed_behind(shelf: Shelf) -> None:
-    args = {"path": shelf.at("f"), "content": "old", "sync_metadata": True}
+    args: dict[str, Any] = {"path": shelf.at("f"), "content": "old", "sync_metadata": True}
     shelf.contract(FileResource, **args)
     behind = pathlib.Path(shelf.server.ufs) / shelf.at("f").lstrip("/")
     assert behind.read_bytes() == b"old"
