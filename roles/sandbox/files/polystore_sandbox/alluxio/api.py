@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from polystore_sandbox.alluxio.bodies import NEW, BadBody, Body
+from polystore_sandbox.alluxio.bodies import BadBody, Body
+from polystore_sandbox.alluxio.fields import NEW
 from polystore_sandbox.alluxio.master import Master
 from polystore_sandbox.alluxio.streams import Lost, Streams, chunks
 from polystore_sandbox.alluxio.versions import Dialect, Refusal
@@ -24,6 +25,7 @@ MODES = ("normal", "shadowed", "no-master", "no-worker")
 REASONS = {
     200: "OK",
     400: "Bad Request",
+    403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
     406: "Not Acceptable",
@@ -33,38 +35,75 @@ REASONS = {
 UNREADABLE = "Request failed."
 _PATH = re.compile(r"/api/v1/paths/(?P<path>.*)/(?P<operation>[^/]*)", re.DOTALL)
 _STREAM = re.compile(r"/api/v1/streams/(?P<number>-?\d+)/(?P<operation>write|read|close)")
-_NO_NUMBER = re.compile(r"/api/v1/streams/[^/]*/(write|read|close)")
 
 
 class Answer(Exception):
     """An answer that is not the operation's result."""
 
-    def __init__(self, status: int, kind: str, text: str, close: bool = False) -> None:
+    def __init__(self, status: int, kind: str, text: str) -> None:
         super().__init__(text)
-        self.status, self.kind, self.text, self.close = status, kind, text, close
+        self.status, self.kind, self.text = status, kind, text
+
+
+HTML_OLD = """<html>
+<head>
+<meta http-equiv="Content-Type" content="text/html; charset=UTF-8"/>
+<title>Error {status} {name}</title>
+</head>
+<body><h2>HTTP ERROR {status}</h2>
+<p>Problem accessing {path}. Reason:
+<pre>    {reason}</pre></p><hr><i><small>Powered by Jetty://</small></i><hr/>
+
+</body>
+</html>
+"""
 
 
 def uri_path(text: str, dialect: Dialect, case: str) -> str:
     """The path that the server takes a text for: cut at "?", with "\\" turned, "." and ".." resolved."""
-    if text.startswith("//") and not text.startswith("///"):
+    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):(//)?", text)
+    if scheme:
+        text = _without_scheme(text, scheme, dialect)
+    elif text.startswith("//") and not text.startswith("///"):
         authority = text[2:].split("/")[0]
         if authority and dialect.old:
-            raise Refusal("unknown", 'Path "" is invalid.')
+            raise Refusal(case, 'Path "" is invalid.')
         if authority:
-            words = f"The URI authority {authority} does not match the configured value of 127.0.0.1:19998."
-            raise Refusal("internal", words)
+            raise Refusal("internal", _AUTHORITY.format(authority))
     path = text.split("?")[0].replace("\\", "/")
+    if re.match(r"[A-Za-z]:", path):  # taken for a drive
+        path = "/" + path
     if not path.startswith("/"):
         raise Refusal(case, f'Path "{path}" is invalid.')
     parts: list[str] = []
     for part in path.split("/"):
         if part == "..":
             if not parts:
-                raise Refusal("unknown", None)
+                raise _above_root(dialect, case)
             parts.pop()
         elif part and part != ".":
             parts.append(part)
     return "/" + "/".join(parts)
+
+
+_AUTHORITY = "The URI authority {} does not match the configured value of 127.0.0.1:19998."
+
+
+def _without_scheme(text: str, scheme: re.Match[str], dialect: Dialect) -> str:
+    """1.x takes no notice of scheme and authority, 2.x refuses them."""
+    rest = text[scheme.end() :] if not scheme[2] else "/" + text[scheme.end() :].partition("/")[2]
+    if dialect.old:
+        return rest
+    if scheme[1] == "alluxio":
+        raise Refusal("internal", _AUTHORITY.format(text[scheme.end() :].partition("/")[0]))
+    words = 'Schemes in filesystem operations are ignored. "alluxio://" or no scheme at all is valid.'
+    raise Refusal("internal", f"Scheme {scheme[1]}:// in AlluxioURI is invalid. {words}")
+
+
+def _above_root(dialect: Dialect, case: str) -> Refusal:
+    if dialect.old or case == "relative_null":
+        return Refusal("relative" if case == "relative_null" else case, 'Path "null" is invalid.')
+    return Refusal("unknown", 'Cannot invoke "String.equals(Object)" because "currPath" is null')
 
 
 class Api:
@@ -104,6 +143,7 @@ class Api:
         if time.monotonic() - self._ticked >= self.ttl_interval and self.mode != "no-master":
             self._ticked = time.monotonic()
             self.master.expire()
+        self.master.free_now()
 
     # --- HTTP ----------------------------------------------------------------------------------------------------
 
@@ -122,22 +162,29 @@ class Api:
         except BadBody as bad:
             return _send(start, bad.status, TEXT if bad.status == 400 else JSON, bad.message.encode())
         except Answer as answer:
-            return _send(start, answer.status, answer.kind, answer.text.encode(), answer.close)
+            text = answer.text.replace("{path}", raw)
+            return _send(start, answer.status, answer.kind, text.encode())
 
-    def _http_error(self, status: int, kind: str = "") -> Answer:
-        """An error of the web server itself; it names no type for its words since 2.9.0."""
-        words = f"HTTP {status} {REASONS[status]}"
+    def _http_error(self, status: int, kind: str = "", reason: str = "") -> Answer:
+        """An error of the web server itself."""
         if self.dialect.has("http_under_500"):
-            return Answer(500, kind, words)
-        if status == 500:
-            return Answer(500, HTML, UNREADABLE)
-        return Answer(status, HTML, f"<html><head><title>Error {status}</title></head><body>{words}</body></html>")
+            return Answer(500, kind, f"HTTP {status} {REASONS[status]}")
+        page = HTML_OLD.replace("{status}", str(status)).replace("{name}", REASONS[status])
+        page = page.replace("{reason}", reason or REASONS[status])
+        return Answer(status, HTML + "; charset=ISO-8859-1", page)
 
     def _answer(self, environ: dict[str, Any], raw: str, start: Callable[..., Any]) -> Iterable[bytes]:
-        if re.search(r"%(?![0-9A-Fa-f]{2})", raw) or ("%00" in raw and not self.dialect.old):
-            kind, words = ("", "") if self.dialect.old else (HTML, "<h1>Bad Message 400</h1><pre>reason: Bad URI</pre>")
-            raise Answer(400, kind, words, close=True)
         method = environ["REQUEST_METHOD"]
+        if re.search(r"%(?![0-9A-Fa-f]{2})", raw) or ("%00" in raw and not self.dialect.old):
+            if self.dialect.old:
+                raise Answer(400, "", "")
+            words = "<h1>Bad Message 400</h1><pre>reason: Bad Request</pre>"
+            raise Answer(400, HTML + ";charset=iso-8859-1", words)
+        if method == "OPTIONS" or (self.dialect.old and method not in ("GET", "POST", "HEAD")):
+            raise Answer((500 if self.dialect.old else 403) if method == "OPTIONS" else 405, "", "")
+        if not raw.startswith("/api/v1/"):
+            page = HTML_OLD.replace("{status}", "404").replace("{name}", REASONS[404]).replace("{reason}", REASONS[404])
+            raise Answer(404, HTML + ";charset=iso-8859-1", page)
         path = urllib.parse.unquote(re.sub(r";[^/]*", "", raw), errors="replace")
         if path == "/api/v1/proxy/info":
             self._want(method, "GET", "HEAD")
@@ -146,9 +193,9 @@ class Api:
         if stream:
             self._want(method, "POST")
             return self._stream(environ, start, int(stream["number"]), stream["operation"])
-        found = _PATH.fullmatch(path)
+        found = _PATH.fullmatch(path.rstrip("/"))
         if not found:
-            raise self._http_error(404, JSON if _NO_NUMBER.fullmatch(path) else "")
+            raise self._http_error(404, JSON if re.fullmatch(r"/api/v1/streams/[^/]+/(write|close)", path) else "")
         operation = found["operation"]
         if operation == "download-file" and self.dialect.has("download_file"):
             self._want(method, "GET", "HEAD")
@@ -160,45 +207,41 @@ class Api:
 
     def _want(self, method: str, *methods: str) -> None:
         if method not in methods:
-            if self.dialect.old and method == "PUT":  # the one that no operation has
-                raise Answer(405, "", "")
             raise self._http_error(405)
 
     def _operation(self, environ: dict[str, Any], start: Callable[..., Any], name: str, text: str) -> Iterable[bytes]:
         data = environ["wsgi.input"].read()
         kind = environ["CONTENT_TYPE"].split(";")[0].strip().lower()
-        if data and kind != JSON:
+        if kind != JSON and (data or kind):
+            # without any the message goes through a filter that says what its own type is
             raise self._http_error(415, "" if kind else JSON)
-        accept = environ.get("HTTP_ACCEPT", "*/*")
+        accept = environ.get("HTTP_ACCEPT") or "*/*"
         if not any(kind in accept for kind in (JSON, "*/*", "application/*")):
             raise self._http_error(406)
         options = self.bodies[name].read(data)
-        if options.get("writeType", "") is None:
-            words = 'Cannot invoke "alluxio.client.WriteType.isThrough()" because "this.mWriteType" is null'
-            raise Refusal("internal", words)
         query = dict(urllib.parse.parse_qsl(environ["QUERY_STRING"], keep_blank_values=True))
         self._outage()
         return self._reply(start, self._do(name, text, options, query))
 
     def _do(self, name: str, text: str, options: dict[str, Any], query: dict[str, str]) -> Any:
-        if name == "exists":
-            try:
-                path = uri_path(text, self.dialect, "relative")
-            except Refusal as refusal:
-                if refusal.case == "relative" or self.dialect.old:
-                    return False
-                raise
-            return self.master.exists(path, options)
-        creates = name in ("create-directory", "create-file")
-        path = uri_path(text, self.dialect, "relative_create" if creates else "relative")
+        case = "relative_create" if name in ("create-directory", "create-file") else "relative"
+        case = "relative_null" if name in ("free", "unmount") else case
+        source = query.get({"rename": "dst", "mount": "src"}.get(name, ""))
+        if source is None and name in ("rename", "mount"):
+            raise Refusal("internal", f"required '{'dst' if name == 'rename' else 'src'}' parameter is missing")
+        try:
+            path = uri_path(text, self.dialect, case)
+        except Refusal as refusal:
+            if name == "exists" and (refusal.case == "relative" or self.dialect.old):
+                return False
+            if name == "mount" and refusal.case != "internal" and not self.dialect.old:
+                words = self.master.recorded(text, str(source), options) + str(refusal.message)
+                raise Refusal("mount_failed", words) from refusal
+            raise
         if name == "rename":
-            if "dst" not in query:
-                raise Refusal("internal", "required 'dst' parameter is missing")
-            return self.master.rename(path, uri_path(query["dst"], self.dialect, "rename_bad"), options)
+            return self.master.rename(path, uri_path(str(source), self.dialect, "rename_bad"), options)
         if name == "mount":
-            if "src" not in query:
-                raise Refusal("internal", "required 'src' parameter is missing")
-            return self.master.mount(path, query["src"], options)
+            return self.master.mount(path, str(source), options)
         if name in ("create-file", "open-file"):
             made = self.streams.create if name == "create-file" else self.streams.open
             return made(path, options)
@@ -236,7 +279,7 @@ class Api:
         try:
             return _flow(start, self.streams.read(number), {})
         except (Refusal, Lost) as exc:
-            raise self._http_error(500, OCTETS) from exc
+            raise self._http_error(500, OCTETS, UNREADABLE) from exc
 
     def _download(self, start: Callable[..., Any], text: str, head: bool) -> Iterable[bytes]:
         self._outage()
@@ -254,7 +297,7 @@ class Api:
     def _no_worker(self) -> None:
         """2.x hangs, 1.x says so."""
         if self.mode == "no-worker" and self.dialect.old:
-            raise Answer(500, HTML, UNREADABLE)
+            raise self._http_error(500, OCTETS, UNREADABLE)
         while self.mode == "no-worker":
             time.sleep(0.02)
 
@@ -297,13 +340,15 @@ class Api:
             "ufsCapacity": {"total": usage.total, "used": usage.used},
             "workers": [] if self.mode == "no-worker" else [{"id": 1, "host": "127.0.0.1", "state": "In Service"}],
             "lostWorkers": [],
+            "tierCapacity": {},
+            "metrics": {},
+            "startupConsistencyCheck" if self.dialect.old else "revision": {} if self.dialect.old else "",
         }
         return _send(start, 200, JSON, json.dumps(value).encode())
 
 
-def _send(start: Callable[..., Any], status: int, kind: str, body: bytes, close: bool = False) -> Iterable[bytes]:
+def _send(start: Callable[..., Any], status: int, kind: str, body: bytes) -> Iterable[bytes]:
     headers = [("Content-Type", kind)] if kind else []
-    headers += [("Connection", "close")] if close else []
     start(f"{status} {REASONS[status]}", [*headers, ("Content-Length", str(len(body)))])
     return [body]
 

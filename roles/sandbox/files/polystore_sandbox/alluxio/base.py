@@ -15,8 +15,8 @@ from typing import Any
 
 from polystore_sandbox.alluxio.namespace import Namespace
 from polystore_sandbox.alluxio.store import Mounts
-from polystore_sandbox.alluxio.tree import Inode, Tree
-from polystore_sandbox.alluxio.versions import Dialect
+from polystore_sandbox.alluxio.tree import PERSISTED, Inode, Tree
+from polystore_sandbox.alluxio.versions import Dialect, Refusal
 
 Options = dict[str, Any]
 
@@ -34,6 +34,7 @@ class Base:
         self.tree = Tree(folder / "inodes.sqlite")
         self.mounts = Mounts(self.tree, str(ufs))
         self.names = Namespace(dialect, self.tree, self.mounts, self.worker)
+        self.freeing: list[tuple[float, Inode]] = []
         self.user = getpass.getuser()
         self.group = _group_of(self.user)
         if not self.tree.root.owner:
@@ -57,8 +58,23 @@ class Base:
         self.names.now_present(inode.path)
         return inode
 
+    def persist_folders(self, inode: Inode | None) -> None:
+        """Puts a directory and those above it into the store below."""
+        if inode is None or inode.state == PERSISTED:
+            return
+        self.persist_folders(inode.parent)
+        place = self.mounts.place(inode.path)
+        place.make_folder(inode.mode)
+        inode.state, inode.fingerprint = PERSISTED, place.marks()
+        self.tree.changed(inode)
+
+    def no_parent(self, path: str, rest: list[str]) -> Refusal:
+        """The first of the missing names is above the last."""
+        number = path.count("/") - len(rest) + 1
+        return Refusal("parent_missing", f"File {path} creation failed. Component {number}({rest[0]}) does not exist")
+
     def delete(self, path: str, options: Options) -> None:
-        """See Master."""
+        """See Deleting."""
         raise NotImplementedError
 
 

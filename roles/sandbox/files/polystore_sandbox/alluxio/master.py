@@ -5,21 +5,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from typing import Any
 
 from polystore_sandbox.alluxio.attributes import Attributes
 from polystore_sandbox.alluxio.base import Options
+from polystore_sandbox.alluxio.deleting import Deleting
 from polystore_sandbox.alluxio.mounting import MountTable
-from polystore_sandbox.alluxio.tree import NOT_PERSISTED, PERSISTED, TO_BE_PERSISTED, Inode, now_ms
+from polystore_sandbox.alluxio.renaming import Renaming
+from polystore_sandbox.alluxio.tree import NOT_PERSISTED, PERSISTED, TO_BE_PERSISTED, Inode
 from polystore_sandbox.alluxio.versions import Refusal
 from polystore_sandbox.alluxio.view import file_info
 
 THROUGH = ("CACHE_THROUGH", "THROUGH")
 
 
-class Master(Attributes, MountTable):
+class Master(Attributes, Deleting, Renaming, MountTable):
     """The namespace and its operations. Safe among threads."""
 
     # --- asking --------------------------------------------------------------------------------------------------
@@ -44,11 +44,12 @@ class Master(Attributes, MountTable):
         """FileInfos of the children; of a file: its own."""
         with self.change():
             deep = bool(options.get("recursive"))
+            how = str(options.get("loadMetadataType", "ONCE")).upper()
             if self.names.wants_sync(options):
                 self.names.sync(path, True, deep)
-            how = str(options.get("loadMetadataType", "ONCE")).upper()
+                how = "NEVER"
             inode = self.names.find(path, {"loadMetadataType": how})
-            found = [inode] if not inode.folder else self._listed(inode, how, deep)
+            found = self._listed(inode, how, deep) if inode.folder else [inode]
             if options.get("loadMetadataOnly"):
                 return []
             return [file_info(one, self.names) for one in found]
@@ -67,232 +68,116 @@ class Master(Attributes, MountTable):
     def create_directory(self, path: str, options: Options) -> None:
         """Only the leaf gets the mode."""
         with self.change():
-            parent, rest = self._for_creation(path)
+            above, rest = self._for_creation(path, options)
             if not rest:
-                if path != "/" and options.get("allowExists") and parent.folder:
-                    return
-                raise self._in_the_way(path, parent, bool(options.get("allowExists")))
+                self._directory_exists(path, above, bool(options.get("allowExists")))
+                return
             through = options.get("writeType") in THROUGH
+            above = self._parents(path, above, rest, options, bool(options.get("recursive")), through)
+            values = {"mode": options.get("mode", 0o755), **self._given(options)}
             place = self.mounts.place(path)
-            place.writable()
-            parent = self._parents(path, parent, rest, bool(options.get("recursive")), through, _spread(options))
-            existing = place.stat() if through else None
-            values: dict[str, Any] = {"mode": options.get("mode", 0o755), "ttl_action": self.dialect.ttl_action}
-            values.update(self._ttl(options), xattr=dict(options.get("xattr", {})))
+            existing = place.marks() if through else {}
+            if existing:
+                values.update(mode=int(existing["MODE"]), owner=existing["OWNER"], group=existing["GROUP"])
+            elif through:
+                place.make_folder(values["mode"])
+            inode = self.new_inode(above, rest[-1], True, **values)
             if through:
-                if existing is None:
-                    place.make_folder(values["mode"])
-                else:
-                    values["mode"] = existing.st_mode & 0o777
-                values["state"] = PERSISTED
-            inode = self.new_inode(parent, rest[-1], True, **values)
-            inode.loaded = existing is None
+                inode.state, inode.fingerprint = PERSISTED, place.marks()
 
-    def _in_the_way(self, path: str, inode: Inode, allowed: bool) -> Refusal:
-        if self.dialect.old:
-            return Refusal("exists", f"{path} already exists")
-        if path == "/":
-            return Refusal("exists", "Not allowed to create existing root path: /")
-        if allowed and not inode.folder:
-            return Refusal("file_in_the_way", "Inode file is not a directory")
-        return Refusal("exists", f"Not allowed to create directory because path already exists: {path}")
+    def _directory_exists(self, path: str, inode: Inode, allowed: bool) -> None:
+        """What is said about a path that is there already; nothing where that is allowed."""
+        old = self.dialect.old
+        if path == "/" and not old:
+            raise Refusal("exists", "Not allowed to create existing root path: /")
+        if not allowed or (old and (path == "/" or not inode.folder)):
+            words = "Not allowed to create directory because path already exists: " + path
+            raise Refusal("exists", f"{path} already exists" if old else words)
+        if not inode.folder:
+            raise Refusal("file_in_the_way", f"Inode {inode.name} is not a directory")
 
-    def _for_creation(self, path: str) -> tuple[Inode, list[str]]:
-        """What is there already on the way to a path; looks into the store below once."""
-        inode, rest = self.names.walk(path, "create_below_file")
-        if rest and not self.names.known_absent(path) and self.names.load(path) is not None:
-            return self.names.walk(path, "create_below_file")
-        return self.names.walk(path, "create_below_file") if rest else (inode, rest)
+    def _for_creation(self, path: str, options: Options) -> tuple[Inode, list[str]]:
+        """The deepest inode on the way, and what is missing. Nothing is loaded from the store below."""
+        if self.names.wants_sync(options):
+            self.names.sync(path, True)
+        found = self.names.walk(path, "create_below_file")
+        self.mounts.place(path).writable(path)
+        return found
 
     def _parents(
-        self, path: str, above: Inode, rest: list[str], recursive: bool, through: bool, xattr: dict[str, str]
+        self, path: str, above: Inode, rest: list[str], options: Options, recursive: bool, through: bool
     ) -> Inode:
         """Makes the missing parents; those above that are not in the store yet are put there when it has to be."""
-        missing = rest[:-1]
-        if missing and not recursive:
-            depth = len([part for part in path.split("/") if part]) - len(rest) + 1
-            raise Refusal("parent_missing", self._no_parent(path, depth, missing[0]))
+        if len(rest) > 1 and not recursive:
+            raise self.no_parent(path, rest)
         if through:
             self.persist_folders(above)
-        for name in missing:
-            values = {"ttl_action": self.dialect.ttl_action, "xattr": dict(xattr)}
-            above = self.new_inode(above, name, True, mode=0o755, **values)
-            above.loaded = True
+        given = self._given(options)
+        marked = bool(given["xattr"]) and options.get("xattrPropStrat", "NEW_PATHS") == "NEW_PATHS"
+        if marked:  # also the one that was there, which loses its own
+            above.xattr = dict(given["xattr"])
+            self.tree.changed(above)
+        given = {name: value for name, value in given.items() if name != "xattr" or marked}
+        if self.dialect.old:  # in 2.x the parents get the ttl too
+            given.pop("ttl")
+        for name in rest[:-1]:
+            above = self.new_inode(above, name, True, mode=0o755, **given)
             if through:
-                self.mounts.place(above.path).make_folder(0o755)
-                above.state = PERSISTED
+                self.persist_folders(above)
         return above
 
-    def _no_parent(self, path: str, depth: int, name: str) -> str:
-        return f"File {path} creation failed. Component {depth}({name}) does not exist"
-
-    def persist_folders(self, inode: Inode | None) -> None:
-        """Puts a directory and those above it into the store below."""
-        if inode is None or inode.state == PERSISTED:
-            return
-        self.persist_folders(inode.parent)
-        self.mounts.place(inode.path).make_folder(inode.mode)
-        inode.state = PERSISTED
-        self.tree.changed(inode)
-
-    def _ttl(self, options: Options) -> dict[str, Any]:
+    def _given(self, options: Options) -> dict[str, Any]:
+        """What a new inode has of the options: ttl and extended attributes."""
         given = options if self.dialect.old else options.get("commonOptions", {})
-        found: dict[str, Any] = {}
-        if "ttl" in given:
-            found["ttl"] = given["ttl"]
-        if "ttlAction" in given:
-            found["ttl_action"] = given["ttlAction"]
-        return found
+        return {
+            "ttl": given.get("ttl", -1),
+            "ttl_action": given.get("ttlAction", self.dialect.ttl_action),
+            "xattr": dict(options.get("xattr", {})),
+        }
 
     def create_file(self, path: str, options: Options) -> Inode:
         """An incomplete file; the caller makes the stream."""
         with self.change():
-            above, rest = self._for_creation(path)
+            block = options.get("blockSizeBytes", self.dialect.block)
+            above, rest = self._for_creation(path, options)
             if not rest:
                 above, rest = self._over(above, path, options)
+            if block <= 0:
+                raise Refusal("invalid", f"Invalid block size {block}")
             write_type = options.get("writeType", self.dialect.write_type)
             through = write_type in THROUGH
-            place = self.mounts.place(path)
-            place.writable()
             recursive = bool(options.get("recursive", self.dialect.old))
-            above = self._parents(path, above, rest, recursive, through, _spread(options))
-            lowest = options.get("replicationMin", 0)
-            highest = options.get("replicationMax", -1)
+            above = self._parents(path, above, rest, options, recursive, through)
+            low, high = options.get("replicationMin", 0), options.get("replicationMax", -1)
+            if high != -1 and low > high:
+                raise Refusal("unknown", None)
+            low = 0 if self.dialect.old else max(low, int(above.pinned))
+            state = PERSISTED if through else NOT_PERSISTED
+            if write_type == "ASYNC_THROUGH" and not self.dialect.old:
+                state = TO_BE_PERSISTED
             values: dict[str, Any] = {
                 "mode": options.get("mode", 0o644),
-                "ttl_action": self.dialect.ttl_action,
-                "block_size": options.get("blockSizeBytes", self.dialect.block),
+                "block_size": block,
                 "completed": False,
-                "state": PERSISTED if through else NOT_PERSISTED,
-                "replication_min": 0 if self.dialect.old else lowest,
-                "replication_max": highest,
-                "xattr": dict(options.get("xattr", {})),
-                **self._ttl(options),
+                "state": state,
+                "replication_min": low,
+                "replication_max": high,
+                **self._given(options),
             }
-            if through and len(rest[-1].encode()) > 255:
-                raise Refusal("unknown", f"Cannot create or load UFS directory {place.uri}")
-            if values["replication_min"] > 0:
-                values["pinned"] = True
-            return self.new_inode(above, rest[-1], False, **values)
+            inode = self.new_inode(above, rest[-1], False, **values)
+            inode.pinned = inode.pinned or low > 0
+            return inode
 
     def _over(self, inode: Inode, path: str, options: Options) -> tuple[Inode, list[str]]:
         """Makes room for a file that is to replace another."""
-        if options.get("overwrite") and not inode.folder and inode.parent is not None:
-            parent, name = inode.parent, inode.name
-            self.mounts.place(path).remove()
-            self.names.forget(inode)
-            return parent, [name]
         if self.dialect.old:
             raise Refusal("exists", f"{path} already exists")
-        if options.get("overwrite"):
+        if not options.get("overwrite"):
+            more = "If you want to overwrite the file, you need to specify the overwrite option."
+            raise Refusal("exists", f"{path} already exists. {more}")
+        if inode.folder or inode.parent is None:
             raise Refusal("exists", f"{path} already exists. Directories cannot be overwritten with create")
-        more = " If you want to overwrite the file, you need to specify the overwrite option."
-        raise Refusal("exists", f"{path} already exists." + more)
-
-    # --- deleting and moving -------------------------------------------------------------------------------------
-
-    def delete(self, path: str, options: Options) -> None:
-        """What is below a mount point goes too, before 2.9.0."""
-        with self.change():
-            if self.names.wants_sync(options):
-                self.names.sync(path, True, True)
-            inode = self.names.find(path)
-            recursive = bool(options.get("recursive"))
-            if inode.folder and not recursive:
-                self.names.load_children(inode)
-                if inode.children:
-                    words = f"Cannot delete non-empty directory {inode.name} because recursive is set to false"
-                    raise Refusal("not_empty", words)
-            points = [] if inode.parent is None else self.mounts.holds(path)
-            if inode.parent is None:
-                words = "Cannot delete the root directory" if self.dialect.old else _guarded(path)
-                raise Refusal("delete_root", words)
-            self.mounts.place(path).writable()
-            if points and self.dialect.has("mount_guard") and not options.get("deleteMountPoint"):
-                raise Refusal("denied", _guarded(path))
-            for point in points:
-                self.mounts.place(point).writable()
-            keep = bool(options.get("alluxioOnly"))
-            if not keep and not options.get("unchecked"):
-                self._in_sync(inode)
-            self._delete(inode, keep)
-
-    def _in_sync(self, inode: Inode) -> None:
-        """Refuses when the store below has what the tree has not."""
-        for one in (inode, *inode.below()):
-            if one.folder and one.persisted and not one.mount and set(self.names.names_below(one)) - set(one.children):
-                words = f"{one.path} (UFS dir not in sync. Sync UFS, or delete with unchecked flag.)"
-                raise Refusal("not_empty", f"Cannot delete {inode.path}: {words}")
-
-    def _delete(self, inode: Inode, keep: bool) -> None:
-        for point in self.mounts.holds(inode.path):
-            at = self.names.peek(point)
-            if at is not None and not keep:
-                for child in list(at.children.values()):
-                    self.mounts.place(child.path).remove()
-            self.mounts.remove(point)
-        if inode.persisted and not keep and not inode.mount:
-            self.mounts.place(inode.path).remove()
+        parent, name = inode.parent, inode.name
+        self.mounts.place(path).remove()
         self.names.forget(inode)
-
-    def rename(self, path: str, target: str, options: Options) -> None:
-        """The target may be replaced with s3SyntaxOptions.overwrite, whatever it is."""
-        with self.change():
-            inode = self.names.find(path)
-            if path == target:
-                return
-            if inode.parent is None or target == "/":
-                raise Refusal(
-                    "rename_bad",
-                    "Cannot rename a path to the root directory"
-                    if target == "/"
-                    else "The root directory cannot be renamed",
-                )
-            if target.startswith(path + "/"):
-                raise Refusal("rename_bad", f"Cannot rename because {path} is a prefix of {target}")
-            if inode.mount or self.mounts.place(path).point != self.mounts.place(target).point:
-                words = f"Renaming {path} to {target} is a cross mount operation"
-                raise Refusal("rename_bad", words)
-            self.mounts.place(path).writable()
-            above, rest = self._for_rename(target)
-            if not rest:
-                if not options.get("s3SyntaxOptions", {}).get("overwrite"):
-                    words = f"Cannot rename because destination already exists. src: {path} dst: {target}"
-                    raise Refusal("rename_exists", f"{target} already exists" if self.dialect.old else words)
-                if above.persisted:
-                    self.mounts.place(target).remove()
-                self.names.forget(above)
-                above, rest = self.names.walk(target)
-            if len(rest) > 1 or not above.folder:
-                raise Refusal("missing", f'Path "{os.path.dirname(target)}" does not exist.')
-            self._move(inode, path, target, above, rest[0], bool(options.get("persist")))
-
-    def _for_rename(self, target: str) -> tuple[Inode, list[str]]:
-        above, rest = self.names.walk(target)
-        if rest and self.names.load(target) is not None:
-            return self.names.walk(target)
-        return self.names.walk(target) if rest else (above, rest)
-
-    def _move(self, inode: Inode, path: str, target: str, above: Inode, name: str, persist: bool) -> None:
-        old, new = self.mounts.place(path), self.mounts.place(target)
-        if inode.persisted:
-            if not inode.completed and not inode.folder:
-                raise Refusal("unknown", f"Failed to rename {old.uri} to {new.uri} in the under file system")
-            self.persist_folders(above)
-            with contextlib.suppress(FileNotFoundError):
-                os.rename(old.file, new.file)
-        self.tree.move(inode, above, name)
-        inode.modified = now_ms()
-        self.names.now_present(target)
-        if persist and inode.state == NOT_PERSISTED:
-            inode.state = TO_BE_PERSISTED
-
-
-def _spread(options: Options) -> dict[str, str]:
-    """The extended attributes that the parents get which are made on the way: the leaf's, unless told otherwise."""
-    return {} if options.get("xattrPropStrat") == "LEAF_NODE" else dict(options.get("xattr", {}))
-
-
-def _guarded(path: str) -> str:
-    words = "which is or contains a mount point without --deleteMountPoint/-m option specified"
-    return f"Cannot delete path {path} {words}"
+        return parent, [name]

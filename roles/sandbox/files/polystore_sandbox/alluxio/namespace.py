@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import stat
 from pathlib import Path
 from typing import Any
 
-from polystore_sandbox.alluxio.store import Mounts, Place, content_mark, etag_of, owner_of
-from polystore_sandbox.alluxio.tree import NOT_PERSISTED, PERSISTED, Inode, Tree, split
+from polystore_sandbox.alluxio.store import Mounts, Place, owner_of
+from polystore_sandbox.alluxio.tree import NOT_PERSISTED, PERSISTED, TO_BE_PERSISTED, Inode, Tree, split
 from polystore_sandbox.alluxio.versions import Dialect, Refusal
 
 TEMPORARY = (".alluxio_", ".tmp")
@@ -48,17 +49,22 @@ class Namespace:
         inode, rest = self.walk(path)
         return None if rest else inode
 
+    def need(self, path: str) -> Inode:
+        """The inode that is in the tree; Refusal when there is none. Nothing is loaded."""
+        inode = self.peek(path)
+        if inode is None:
+            shown = path[1:] if path[2:3] == ":" and path[1].isalpha() else path  # taken for a drive
+            raise Refusal("missing", f'Path "{shown}" does not exist.')
+        return inode
+
     def find(self, path: str, options: dict[str, Any] | None = None) -> Inode:
         """The inode, synced or loaded as the options say; Refusal when there is none."""
         given = options or {}
         if self.wants_sync(given):
             self.sync(path)
-        inode = self.peek(path)
-        if inode is None:
-            inode = self.load(path, str(given.get("loadMetadataType", "ONCE")).upper())
-        if inode is None:
-            raise Refusal("missing", f'Path "{path}" does not exist.')
-        return inode
+        elif self.peek(path) is None:
+            self.load(path, str(given.get("loadMetadataType", "ONCE")).upper())
+        return self.need(path)
 
     @staticmethod
     def wants_sync(options: dict[str, Any]) -> bool:
@@ -112,24 +118,30 @@ class Namespace:
         values: dict[str, Any] = {
             "owner": owner,
             "group": group,
-            "mode": stat.S_IMODE(found.st_mode) & 0o777,
+            "mode": shared_mode(found.st_mode & 0o777, place.mount.shared),
             "state": PERSISTED,
-            "modified": int(found.st_mtime * 1000),
-            "fingerprint": self.fingerprint(place),
+            "fingerprint": place.marks(),
             "pinned": parent.pinned,
             "ttl_action": self.dialect.ttl_action,
         }
         if not folder:
-            length = found.st_size
-            values["xattr"] = {"s3_etag": etag_of(Path(place.file))} if self.dialect.has("etag") else {}
-            values.update(length=length, block_size=self.dialect.block, replication_max=-1)
+            values.update(length=found.st_size, block_size=self.dialect.block, replication_max=-1)
+            values["xattr"] = self.etag(values["fingerprint"])
+            values["replication_min"] = int(parent.pinned)
+        moment = parent.modified
         inode = self.tree.add(parent, name, folder, **values)
-        inode.modified = values["modified"]
+        inode.modified, parent.modified = int(found.st_mtime * 1000), moment
         self.now_present(path)
         for one in self._not_persisted_above(inode):
             one.state = PERSISTED
             self.tree.changed(one)
         return inode
+
+    def etag(self, marks: dict[str, str]) -> dict[str, str]:
+        """The extended attribute that the server gives a file of the store below."""
+        if not self.dialect.has("etag") or "CONTENT_HASH" not in marks:
+            return {}
+        return {"s3_etag": base64.b64encode(marks["CONTENT_HASH"].encode()).decode()}
 
     @staticmethod
     def _not_persisted_above(inode: Inode) -> list[Inode]:
@@ -147,8 +159,6 @@ class Namespace:
         for name in self.names_below(folder):
             if name not in folder.children:
                 self._adopt(folder, name)
-        if folder.mount and folder.parent is not None and self.dialect.has("etag"):
-            folder.xattr = {**folder.xattr, "s3_etag": ""}
         if not folder.loaded:
             folder.loaded = True
             self.tree.changed(folder)
@@ -161,21 +171,6 @@ class Namespace:
         except OSError:
             return []
         return [name for name in found if not (name.startswith(TEMPORARY[0]) and name.endswith(TEMPORARY[1]))]
-
-    def fingerprint(self, place: Place) -> str:
-        """As the server writes it; "" when there is nothing."""
-        found = place.stat()
-        if found is None:
-            return ""
-        owner, group = owner_of(found)
-        mode = stat.S_IMODE(found.st_mode) & 0o777
-        mark = ":" if self.dialect.old else "|"
-        kind = "DIRECTORY" if stat.S_ISDIR(found.st_mode) else "FILE"
-        parts = [("TYPE", kind), ("UFS", "local"), ("OWNER", owner), ("GROUP", group), ("MODE", str(mode))]
-        if kind == "FILE":
-            content = content_mark(found)
-            parts.append(("CONTENT_HASH", content.replace(":", "_") if self.dialect.old else content))
-        return " ".join(f"{name}{mark}{value}" for name, value in parts) + " "
 
     # --- sync ----------------------------------------------------------------------------------------------------
 
@@ -205,31 +200,33 @@ class Namespace:
 
     def _sync_one(self, inode: Inode) -> Inode | None:
         """The inode as it is now; None when it is gone."""
-        if not inode.persisted or not inode.completed:
+        parent, old = inode.parent, inode.fingerprint
+        if parent is None or (not inode.folder and (not inode.completed or inode.state == TO_BE_PERSISTED)):
             return inode
-        path, parent = inode.path, inode.parent
-        place = self.mounts.place(path)
-        found = place.stat()
-        if found is None:
+        place = self.mounts.place(inode.path)
+        new = place.marks()
+        if not inode.persisted and not new:
+            return inode
+        if inode.folder and (new.get("TYPE") == "DIRECTORY" or self.mounts.holds(inode.path)):
+            content = True
+        else:
+            content = inode.persisted and bool(old) and all(old.get(k) == new.get(k) for k in ("TYPE", "CONTENT_HASH"))
+        metadata = bool(old) and all(old.get(name) == new.get(name) for name in ("OWNER", "GROUP", "MODE"))
+        if not content:
             self.forget(inode)
-            return None
-        new = self.fingerprint(place)
-        same = inode.folder == stat.S_ISDIR(found.st_mode)
-        if same and not inode.folder and inode.fingerprint:
-            old, now = inode.fingerprint.split("CONTENT_HASH"), new.split("CONTENT_HASH")
-            same = old[-1] == now[-1]
-        if not same and parent is not None:
-            self.forget(inode)
-            return self._adopt(parent, inode.name)
-        if inode.fingerprint != new or inode.stale:
-            if inode.stale and not self.dialect.old:  # the trap: the ttl is lost when mode was set by Alluxio itself
-                inode.ttl, inode.ttl_action = -1, self.dialect.ttl_action
-            owner, group = owner_of(found)
-            inode.owner, inode.group = owner, group
-            inode.mode = stat.S_IMODE(found.st_mode) & 0o777
-            inode.fingerprint, inode.stale = new, False
-            self.tree.changed(inode)
+            return self._adopt(parent, inode.name) if new else None
+        if not metadata and new:
+            self._take_over(inode, place, new)
         return inode
+
+    def _take_over(self, inode: Inode, place: Place, marks: dict[str, str]) -> None:
+        """Owner, group and mode are the store's; in 2.x the ttl is lost, also when Alluxio itself had set the mode."""
+        if not self.dialect.old:
+            inode.ttl, inode.ttl_action = -1, self.dialect.ttl_action
+        inode.owner, inode.group = marks["OWNER"], marks["GROUP"]
+        inode.mode = shared_mode(int(marks["MODE"]), place.mount.shared)
+        inode.fingerprint = marks
+        self.tree.changed(inode)
 
     def forget(self, inode: Inode) -> None:
         """Takes an inode and all below it out of the tree and out of the worker.
@@ -244,3 +241,8 @@ class Namespace:
                     content.rename(f"{content}.deleted")
                 else:
                     content.unlink()
+
+
+def shared_mode(mode: int, shared: bool) -> int:
+    """In a shared mount everybody may what the owner may."""
+    return mode | mode >> 6 if shared else mode

@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import base64
 import grp
-import hashlib
 import os
 import pwd
 import shutil
@@ -52,11 +50,11 @@ class Place:
         except (OSError, ValueError):
             return None
 
-    def writable(self) -> None:
-        """Raises Refusal when the mount is read-only."""
+    def writable(self, path: str) -> None:
+        """Raises Refusal when the mount is read-only. path: as Alluxio has it."""
         if self.mount.read_only:
-            path = self.point
-            raise Refusal("denied", f"A write operation on {path} is under a readonly mount point {path}")
+            words = f"A write operation on {path} under a readonly mount point {self.point} is not allowed"
+            raise Refusal("denied", words)
 
     def make_folder(self, mode: int) -> None:
         """Makes the directory; its parents too."""
@@ -64,7 +62,7 @@ class Place:
             os.makedirs(self.file, exist_ok=True)
             os.chmod(self.file, mode)
         except OSError as exc:
-            raise Refusal("unknown", f"Cannot create or load UFS directory {self.uri}: {exc.strerror}") from exc
+            raise Refusal("unknown", f"Cannot create or load UFS directory {self.uri}.") from exc
 
     def put(self, content: Path, mode: int) -> None:
         """A copy of a local file, whole at once."""
@@ -80,6 +78,18 @@ class Place:
             shutil.rmtree(self.file, ignore_errors=True)
         elif os.path.lexists(self.file):
             os.unlink(self.file)
+
+    def marks(self) -> dict[str, str]:
+        """What tells one state of it from another; {} when there is nothing."""
+        found = self.stat()
+        if found is None:
+            return {}
+        owner, group = owner_of(found)
+        kind = "DIRECTORY" if stat.S_ISDIR(found.st_mode) else "FILE"
+        marks = {"TYPE": kind, "UFS": "local", "OWNER": owner, "GROUP": group, "MODE": str(found.st_mode & 0o777)}
+        if kind == "FILE":
+            marks["CONTENT_HASH"] = f"(len:{found.st_size}, modtime:{int(found.st_mtime * 1000)})"
+        return marks
 
 
 class Mounts:
@@ -154,19 +164,3 @@ def owner_of(found: os.stat_result) -> tuple[str, str]:
     except KeyError:
         group = str(found.st_gid)
     return owner, group
-
-
-def etag_of(content: Path) -> str:
-    """What the proxy keeps in the extended attribute s3_etag of a file."""
-    digest = hashlib.md5(usedforsecurity=False)
-    with content.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return base64.b64encode(digest.hexdigest().encode()).decode()
-
-
-def content_mark(found: os.stat_result) -> str:
-    """What tells one content from another: length and time."""
-    if stat.S_ISDIR(found.st_mode):
-        return "directory"
-    return f"(len:{found.st_size},_modtime:{int(found.st_mtime * 1000)})"

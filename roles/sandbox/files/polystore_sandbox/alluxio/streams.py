@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from polystore_sandbox.alluxio.master import THROUGH, Master
-from polystore_sandbox.alluxio.store import etag_of
 from polystore_sandbox.alluxio.tree import Inode, now_ms
 from polystore_sandbox.alluxio.versions import Refusal
 
@@ -106,6 +105,9 @@ class Streams:
                 count += len(chunk)
                 stream.used = time.monotonic()
             stream.file.flush()
+        if count and stream.write_type not in ("THROUGH", "NONE") and not stream.inode.begun:
+            with self._master.change():
+                stream.inode.begun = True
         return count
 
     def close(self, number: int) -> None:
@@ -121,6 +123,8 @@ class Streams:
     def _complete(self, stream: Stream) -> None:
         master, inode = self._master, stream.inode
         stream.file.close()
+        if stream.write_type == "NONE":
+            return
         content = master.worker / str(inode.id)
         if not content.exists():  # deleted meanwhile: the content is still in the stream, and comes back
             self._resurrect(stream)
@@ -137,13 +141,13 @@ class Streams:
                 master.persist_folders(inode.parent)
             place.put(content, inode.mode)
         with master.change():
-            inode.length, inode.completed = size, True
-            inode.modified = now_ms()
-            inode.cached = stream.write_type != "THROUGH"
-            if through and master.dialect.has("etag"):
-                inode.xattr = {**inode.xattr, "s3_etag": etag_of(content)}
+            inode.length, inode.completed, inode.begun = size, True, False
+            inode.modified = inode.accessed = now_ms()
+            # With one worker there is no second copy, and then there is none at all.
+            inode.cached = stream.write_type != "THROUGH" and inode.replication_min <= 1
             if through:
-                inode.fingerprint = master.names.fingerprint(place)
+                inode.fingerprint = place.marks()
+                inode.xattr = {**inode.xattr, **master.names.etag(inode.fingerprint)}
             if stream.write_type == "ASYNC_THROUGH":
                 self._persist_later(inode, content, place)
             if not inode.cached:
@@ -156,7 +160,7 @@ class Streams:
         if self._master.dialect.old:
             self._master.persist_folders(inode.parent)
             place.put(content, inode.mode)
-            inode.state = "PERSISTED"
+            inode.state, inode.fingerprint = "PERSISTED", place.marks()
 
     def _resurrect(self, stream: Stream) -> None:
         if stream.write_type not in THROUGH:
@@ -167,8 +171,6 @@ class Streams:
         if kept.exists():
             place.put(kept, stream.inode.mode)
             kept.unlink()
-            with master.change():
-                master.names.now_present(stream.path)
 
     # --- reading -------------------------------------------------------------------------------------------------
 
@@ -189,8 +191,7 @@ class Streams:
                 raise Refusal("open_directory", words)
             if not inode.completed and master.dialect.has("refuse_incomplete"):
                 words = "Wait for the file to be marked as complete by the writing thread or application."
-                words = f"Cannot read from {path} because it is incomplete. {words}"
-                raise Refusal("unknown", words)
+                raise Refusal("unknown", f"Cannot read from {path} because it is incomplete. {words}")
             return inode, self._content(inode, path, options.get("readType", "CACHE"))
 
     def _content(self, inode: Inode, path: str, read_type: str) -> Any:

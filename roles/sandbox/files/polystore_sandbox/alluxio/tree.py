@@ -49,8 +49,8 @@ class Inode:
     state: str = NOT_PERSISTED
     cached: bool = False  # the worker has its content, in a file of the inode's id
     loaded: bool = False  # a directory whose children were looked up in the store below
-    fingerprint: str = ""  # of the store below, when it was last looked at
-    stale: bool = False  # mode was set since the last sync
+    fingerprint: dict[str, str] = field(default_factory=dict)  # of the store below, when it was last looked at
+    begun: bool = False  # a file of which something was written into the worker
     mount: int = 0  # a mount point: the mount's id
 
     @property
@@ -135,6 +135,14 @@ class Tree:
         self.changed(inode)
         self.changed(parent)
         return inode
+
+    def known(self, inode: Inode) -> bool:
+        """Whether the inode is still in the tree."""
+        while inode.parent is not None:
+            if inode.parent.children.get(inode.name) is not inode:
+                return False
+            inode = inode.parent
+        return inode is self.root
 
     def drop(self, inode: Inode) -> list[int]:
         """Takes an inode and all below it out; returns the ids."""

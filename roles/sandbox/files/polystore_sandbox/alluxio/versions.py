@@ -27,6 +27,7 @@ SINCE = {
     "mount_unknown": (2, 9, 1),
     "create_overwrite": (2, 9, 3),
     "shadow": (2, 9, 3),
+    "keeps_owner": (2, 3),
     "etag": (2, 9, 6),
 }
 
@@ -41,6 +42,7 @@ NAMES = {
     "rename_bad": ("UNKNOWN", "INVALID_ARGUMENT"),
     "relative_create": ("INVALID_ARGUMENT", "INVALID_ARGUMENT"),
     "relative": ("UNKNOWN", "INVALID_ARGUMENT"),
+    "relative_null": ("UNKNOWN", "INVALID_ARGUMENT"),
     "missing": ("NOT_FOUND", "NOT_FOUND"),
     "not_empty": ("FAILED_PRECONDITION", "FAILED_PRECONDITION"),
     "delete_root": ("UNKNOWN", "PERMISSION_DENIED"),
@@ -92,7 +94,7 @@ class Dialect:
 
     @property
     def block(self) -> int:
-        """The size of blocks in bytes, where it is not said."""
+        """A file's block size when none is given."""
         return 512 << 20 if self.old else 64 << 20
 
     @property

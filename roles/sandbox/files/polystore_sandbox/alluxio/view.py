@@ -21,8 +21,7 @@ def file_info(inode: Inode, names: Namespace) -> dict[str, Any]:
     dialect = names.dialect
     path = inode.path
     place = names.mounts.place(path)
-    empty = not inode.folder and not inode.length
-    cached = 100 if empty or (inode.cached and not inode.folder) else 0
+    cached = 100 if not inode.folder and (inode.cached or not inode.length) else 0
     blocks = _blocks(inode)
     found: dict[str, Any] = {
         "fileId": inode.id,
@@ -40,8 +39,8 @@ def file_info(inode: Inode, names: Namespace) -> dict[str, Any]:
         "persisted": inode.persisted,
         "persistenceState": inode.state,
         "blockIds": blocks,
-        "fileBlockInfos": [_block_info(inode, number, block) for number, block in enumerate(blocks)],
-        "inMemoryPercentage": 100 if empty else 0,  # the worker's one tier is no memory
+        "fileBlockInfos": _block_infos(inode, blocks, dialect.old),
+        "inMemoryPercentage": 0,
         "inAlluxioPercentage": cached,
         "ttl": inode.ttl,
         "ttlAction": inode.ttl_action,
@@ -50,7 +49,7 @@ def file_info(inode: Inode, names: Namespace) -> dict[str, Any]:
         "mode": inode.mode,
         "mountPoint": bool(inode.mount) and inode.parent is not None,
         "mountId": place.mount.id,
-        "ufsFingerprint": "" if inode.folder else inode.fingerprint,
+        "ufsFingerprint": _fingerprint(inode, dialect.old),
     }
     if dialect.old:
         return found
@@ -61,7 +60,11 @@ def file_info(inode: Inode, names: Namespace) -> dict[str, Any]:
     ]
     found.update(
         acl={"owner": inode.owner, "owningGroup": inode.group, "stringEntries": acl},
-        defaultAcl={"owner": "", "owningGroup": "", "stringEntries": []},
+        defaultAcl={
+            "owner": inode.owner if inode.folder else "",
+            "owningGroup": inode.group if inode.folder else "",
+            "stringEntries": [],
+        },
         lastAccessTimeMs=inode.accessed,
         replicationMin=inode.replication_min,
         replicationMax=inode.replication_max,
@@ -70,21 +73,47 @@ def file_info(inode: Inode, names: Namespace) -> dict[str, Any]:
     )
     if dialect.has("info_xattr"):
         found["xattr"] = inode.xattr
-        found["fileInfo"] = {name: value for name, value in found.items() if name != "cacheContext"}
+        inner = {name: value for name, value in found.items() if name not in ("cacheContext", "pinnedMediumTypes")}
+        found["fileInfo"] = {**inner, "mediumTypes": inode.media}
+    return found
+
+
+def _fingerprint(inode: Inode, old: bool) -> str:
+    """As the server writes it, of files only."""
+    if inode.folder:
+        return ""
+    mark = ":" if old else "|"
+    found = ""
+    for name, value in inode.fingerprint.items():
+        text = value.replace(" ", "_")
+        found += f"{name}{mark}{text.replace(':', '_') if old else text} "
     return found
 
 
 def _blocks(inode: Inode) -> list[int]:
+    first = inode.id & ~0xFFFFFF
+    if inode.begun:
+        return [first]
     if inode.folder or not inode.length or not inode.completed:
         return []
-    first = inode.id & ~0xFFFFFF
     return [first + number for number in range(-(-inode.length // max(inode.block_size, 1)))]
 
 
-def _block_info(inode: Inode, number: int, block: int) -> dict[str, Any]:
-    offset = number * inode.block_size
-    address = {"host": "127.0.0.1", "rpcPort": 29999, "dataPort": 29999, "webPort": 30000, "domainSocketPath": ""}
-    where = [{"workerId": 1, "tierAlias": "SSD", "mediumType": "SSD", "workerAddress": address}] if inode.cached else []
-    length = min(inode.block_size, inode.length - offset)
-    info = {"blockId": block, "length": length, "locations": where}
-    return {"blockInfo": info, "offset": offset, "ufsLocations": []}
+def _block_infos(inode: Inode, blocks: list[int], old: bool) -> list[dict[str, Any]]:
+    if not inode.completed:
+        return []
+    tiers = [{"tierName": "node", "value": "127.0.0.1"}, {"tierName": "rack", "value": None}]
+    address: dict[str, Any] = {"host": "127.0.0.1", "rpcPort": 29999, "dataPort": 29999, "webPort": 30000}
+    address.update(domainSocketPath="", tieredIdentity={"tiers": tiers})
+    worker: dict[str, Any] = {"workerId": 1, "tierAlias": "SSD", "workerAddress": address}
+    if not old:
+        worker["mediumType"] = "SSD"
+        address["containerHost"] = ""
+    found = []
+    for number, block in enumerate(blocks):
+        offset = number * inode.block_size
+        length = min(inode.block_size, inode.length - offset)
+        info = {"blockId": block, "length": length, "locations": [worker] if inode.cached else []}
+        below = ["127.0.0.1"] if inode.persisted and not inode.cached else []
+        found.append({"blockInfo": info, "offset": offset, "ufsLocations": below})
+    return found
