@@ -40,9 +40,9 @@ _STREAM = re.compile(r"/api/v1/streams/(?P<number>-?\d+)/(?P<operation>write|rea
 class Answer(Exception):
     """An answer that is not the operation's result."""
 
-    def __init__(self, status: int, kind: str, text: str) -> None:
+    def __init__(self, status: int, kind: str, text: str, close: bool = False) -> None:
         super().__init__(text)
-        self.status, self.kind, self.text = status, kind, text
+        self.status, self.kind, self.text, self.close = status, kind, text, close
 
 
 HTML_OLD = """<html>
@@ -163,7 +163,7 @@ class Api:
             return _send(start, bad.status, TEXT if bad.status == 400 else JSON, bad.message.encode())
         except Answer as answer:
             text = answer.text.replace("{path}", raw)
-            return _send(start, answer.status, answer.kind, text.encode())
+            return _send(start, answer.status, answer.kind, text.encode(), answer.close)
 
     def _http_error(self, status: int, kind: str = "", reason: str = "") -> Answer:
         """An error of the web server itself."""
@@ -177,9 +177,9 @@ class Api:
         method = environ["REQUEST_METHOD"]
         if re.search(r"%(?![0-9A-Fa-f]{2})", raw) or ("%00" in raw and not self.dialect.old):
             if self.dialect.old:
-                raise Answer(400, "", "")
+                raise Answer(400, "", "", close=True)
             words = "<h1>Bad Message 400</h1><pre>reason: Bad Request</pre>"
-            raise Answer(400, HTML + ";charset=iso-8859-1", words)
+            raise Answer(400, HTML + ";charset=iso-8859-1", words, close=True)
         if method == "OPTIONS" or (self.dialect.old and method not in ("GET", "POST", "HEAD")):
             raise Answer((500 if self.dialect.old else 403) if method == "OPTIONS" else 405, "", "")
         if not raw.startswith("/api/v1/"):
@@ -347,8 +347,9 @@ class Api:
         return _send(start, 200, JSON, json.dumps(value).encode())
 
 
-def _send(start: Callable[..., Any], status: int, kind: str, body: bytes) -> Iterable[bytes]:
+def _send(start: Callable[..., Any], status: int, kind: str, body: bytes, close: bool = False) -> Iterable[bytes]:
     headers = [("Content-Type", kind)] if kind else []
+    headers += [("Connection", "close")] if close else []
     start(f"{status} {REASONS[status]}", [*headers, ("Content-Length", str(len(body)))])
     return [body]
 

@@ -54,12 +54,12 @@ class Master(Attributes, Deleting, Renaming, MountTable):
                 return []
             return [file_info(one, self.names) for one in found]
 
-    def _listed(self, folder: Inode, how: str, deep: bool) -> list[Inode]:
-        self.names.load_children(folder, how)
+    def _listed(self, folder: Inode, how: str, deep: bool, inner: bool = False) -> list[Inode]:
+        self.names.load_children(folder, how, inner)
         found = []
         for name in sorted(folder.children):
             child = folder.children[name]
-            below = self._listed(child, how, deep) if deep and child.folder else []
+            below = self._listed(child, how, deep, True) if deep and child.folder else []
             found += [*below, child] if self.dialect.old else [child, *below]
         return found
 

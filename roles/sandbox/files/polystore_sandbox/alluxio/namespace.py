@@ -152,13 +152,16 @@ class Namespace:
             parent = parent.parent
         return found
 
-    def load_children(self, folder: Inode, how: str = "ONCE") -> None:
-        """Takes what the store below has in a directory and the tree has not."""
+    def load_children(self, folder: Inode, how: str = "ONCE", inner: bool = False) -> None:
+        """Takes what the store below has in a directory and the tree has not. inner: as part of the one above it."""
         if how == "NEVER" or not folder.persisted or (how == "ONCE" and folder.loaded):
             return
-        for name in self.names_below(folder):
-            if name not in folder.children:
-                self._adopt(folder, name)
+        new = [name for name in self.names_below(folder) if name not in folder.children]
+        if self.dialect.has("etag") and folder.parent is not None and (folder.mount or (inner and new)):
+            folder.xattr = {**folder.xattr, "s3_etag": ""}
+            self.tree.changed(folder)
+        for name in new:
+            self._adopt(folder, name)
         if not folder.loaded:
             folder.loaded = True
             self.tree.changed(folder)

@@ -40,7 +40,7 @@ def file_info(inode: Inode, names: Namespace) -> dict[str, Any]:
         "persistenceState": inode.state,
         "blockIds": blocks,
         "fileBlockInfos": _block_infos(inode, blocks, dialect.old),
-        "inMemoryPercentage": 0,
+        "inMemoryPercentage": 0 if inode.folder or inode.length else 100,  # the worker's one tier is no memory
         "inAlluxioPercentage": cached,
         "ttl": inode.ttl,
         "ttlAction": inode.ttl_action,
