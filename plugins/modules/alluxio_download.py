@@ -19,7 +19,8 @@ description:
   - A file is written beside its place under a temporary name, checked, flushed to disk and renamed. Alluxio cannot
     begin in the middle of a file, so a download that is cut begins anew; what had arrived is not written twice, and a
     file that was replaced meanwhile is an error.
-  - A file that nobody has finished writing is an error that names it, and nothing is downloaded then.
+  - A file that nobody has finished writing is an error that names it, and nothing is downloaded then. The temporary
+    files of this collection's own uploads are left out.
 options:
   state:
     description:

@@ -234,6 +234,18 @@ def test_incomplete_files_are_an_error_that_names_them(shelf, tmp_path):
             end()
 
 
+def test_uploads_that_run_or_have_died_are_left_out(shelf, tmp_path):
+    shelf.put("t/whole", b"whole")
+    shelf.put("t/.polystore-0123456789abcdef-01234567", b"died before the rename")
+    shelf.put("t/.polystore-notes", b"not ours")
+    end = shelf.begin("t/.polystore-0123456789abcdef-76543210")
+    try:
+        shelf.download(path=shelf.top + "/t", dest=str(tmp_path))
+        assert files(tmp_path) == {"whole": b"whole", ".polystore-notes": b"not ours"}
+    finally:
+        end()
+
+
 def test_what_is_not_there(shelf, tmp_path):
     shelf.put("file", b"x")
     for name in ("none", "file/below"):

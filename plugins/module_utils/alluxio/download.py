@@ -68,6 +68,7 @@ class AlluxioDownload(Downloads):
             complete([found])
             return False, [self._file(found, item.path.rsplit("/", 1)[-1])]
         rows = self.client.list_status(item.path, recursive=True, sync=item.sync_metadata)
+        rows = [row for row in rows if not common.TEMPORARY.search(row["path"])]  # uploads, running or dead
         complete(rows)
         start = len(item.path.rstrip("/")) + 1
         parents = {row["path"].rpartition("/")[0] for row in rows}

@@ -9,7 +9,6 @@ import contextlib
 import copy
 import dataclasses as dc
 import hashlib
-import re
 import secrets
 import threading
 from collections.abc import Iterable
@@ -34,7 +33,6 @@ from ansible_collections.polystore.storage.plugins.module_utils.core.resource im
 from ansible_collections.polystore.storage.plugins.module_utils.core.values import KEEP, new_md5
 
 BYTES = ("src", "content", "content_b64")
-TEMPORARY = re.compile(r"/\.polystore-([0-9a-f]{16})-[0-9a-f]{8}\Z")
 SMALL = 1 << 20  # up to so many bytes a file is hashed before it is sent: that is cheaper than one more request
 KEPT = ("mode", "owner", "group", "pinned", "ttl", "ttl_action", "replication_min", "replication_max")
 COMPARE = ("checksum", "content", "size", "exists")
@@ -239,7 +237,7 @@ class Writer:
         kept: list[State] = []
         strays: dict[str, list[str]] = {}
         for info in infos:
-            found = TEMPORARY.search(info["path"])
+            found = common.TEMPORARY.search(info["path"])
             if found and not info["folder"]:
                 strays.setdefault(found.group(1), []).append(info["path"])
             else:
