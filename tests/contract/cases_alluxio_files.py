@@ -75,6 +75,14 @@ CASES = [
         volatile=FOLLOWS,
     ),
     *both(
+        "alluxio file, synchronised",
+        FileResource,
+        at,
+        lambda world: {"content": "a", "mode": "0604", "owner": OWNER, "ttl": "2h", "sync_metadata": True},
+        lambda world: {"content": "other", "ttl": "3h", "sync_metadata": True},
+        volatile=FOLLOWS,
+    ),
+    *both(
         "alluxio file, attributes alone",
         FileResource,
         lambda world: {"path": "/%s/old" % world.name},

@@ -338,6 +338,17 @@ def test_a_store_that_was_changed_behind(shelf: Shelf) -> None:
     assert behind.read_bytes() == b"old"
 
 
+def test_what_is_only_in_alluxio_leaves_nothing_old_below(shelf: Shelf) -> None:
+    shelf.contract(FileResource, path=shelf.at("f"), content="old")
+    behind = pathlib.Path(shelf.server.ufs) / shelf.at("f").lstrip("/")
+    assert behind.read_bytes() == b"old"
+    shelf.contract(FileResource, path=shelf.at("f"), content="new", write_type="must_cache")
+    assert shelf.files() == {"f": b"new"}
+    assert not behind.exists()
+    shelf.contract(FileResource, path=shelf.at("f"), content="third")
+    assert behind.read_bytes() == b"third"
+
+
 def test_wrong_options(shelf: Shelf, tmp_path: pathlib.Path) -> None:
     path = shelf.at("f")
     assert "content" in shelf.fails(FileResource, path=path)
