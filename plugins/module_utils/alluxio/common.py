@@ -314,6 +314,18 @@ def creation(item: Any, file: bool = False) -> dict[str, Any]:
     return given
 
 
+def homes(client: Any, path: str, given: Mapping[str, Any]) -> None:
+    """Make what is missing above a path that is created with a ttl: 2.x gives it to the parents that it makes, too."""
+    top = parent(path)
+    if given.get("ttl", -1) < 0 or client.version < (2,) or client.get_status(top) is not None:
+        return
+    try:
+        client.create_directory(top, recursive=True, write_type=given["write_type"])
+    except StorageError as error:
+        if error.code != "ALREADY_EXISTS":  # somebody else was quicker
+            raise
+
+
 def apply(
     client: Any,
     where: str,

@@ -319,8 +319,11 @@ class Directories(Resource):
     def _create(self, change: Change) -> None:
         item = change.item
         fields, before = {n: v for n, v in change.fields.items() if n in common.LATER}, dict(change.fields)
+        given = common.creation(item)
+        if item.parents:
+            common.homes(self.client, item.path, given)
         try:
-            self.client.create_directory(item.path, recursive=item.parents, **common.creation(item))
+            self.client.create_directory(item.path, recursive=item.parents, **given)
         except StorageError as error:
             info = self._seen(item.path, error)
             if info is None or not info["folder"]:

@@ -154,6 +154,8 @@ class Writer:
         if keep and checksum:
             kwargs["xattr"] = {**(kwargs.get("xattr") or {}), common.DIGEST: common.digest(checksum, source.size)}
         block_size = getattr(want, "block_size", KEEP)
+        if new:
+            common.homes(self.client, path, kwargs)
         try:
             size = None if block_size is KEEP else block_size
             self.client.upload(temporary, reader, source.size, recursive=True, block_size=size, **kwargs)
