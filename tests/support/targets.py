@@ -127,10 +127,12 @@ def run_playbook(
     env: Mapping[str, str] | None = None,
     inventory: Sequence[str] = (),
     seconds: float = 300,
+    within: Sequence[str] = (),
 ) -> Ran:
     """Runs a playbook (a file or an FQCN) and records it.
 
-    scratch: a directory of this run; env: the connection; inventory: lines of an INI inventory besides testhost.
+    scratch: a directory of this run; env: the connection; inventory: lines of an INI inventory besides testhost;
+    within: words before the command, as of a namespace that it runs in.
     """
     scratch.mkdir(parents=True, exist_ok=True)
     record, hosts = scratch / "record.jsonl", scratch / "inventory"
@@ -141,7 +143,7 @@ def run_playbook(
     hosts.write_text("\n".join([line, *(inventory or [local]), ""]), "utf-8")
     command = [sys.executable, "-m", "ansible", "playbook", "-i", str(hosts), "-e", json.dumps(variables or {})]
     done = subprocess.run(
-        [*command, *options, str(playbook)],
+        [*within, *command, *options, str(playbook)],
         # ansible-core 2.21 tells a module's arguments, by which it is known here, only when asked.
         env={
             **environment(scratch, env or {}),

@@ -4,7 +4,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the role alluxio_proxy needs on the host itself; Python 3.9 and its standard library, nothing else.
 
-java     which Java there is, and which ones the release's start script accepts
+prepare  makes the directories; tells which Java there is, and which ones the release's start script accepts
+switch   points at a release; tells whether anything differs from what ran well last
+keep     what runs now is what ran well last; restore goes back to that
 health   waits until the REST interface of the proxy answers
 start, restart, stop, status
          the proxy in the background, for hosts without systemd; `run` is the supervisor that they start
@@ -28,6 +30,7 @@ import pwd
 import re
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -36,11 +39,13 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 FIRST_DELAY, LAST_DELAY = 1.0, 30.0  # seconds before a proxy that ended is started again
 STEADY = 60.0  # seconds after which a proxy counts as one that runs well
 STOP_SECONDS = 30.0  # what a proxy gets to end by itself
+DIRECTORIES = {"bin": 0o755, "conf": 0o750, "known-good": 0o750, "logs": 0o750, "run": 0o750}
+OWNED = {"logs", "run"}  # by the proxy's user
 LOG_BYTES = 10 * 1024 * 1024
 ENDING = {signal.SIGTERM, signal.SIGINT}
 WATCHED = {*ENDING, signal.SIGCHLD, signal.SIGHUP}
@@ -53,9 +58,6 @@ SHADOWED = (
 
 class ControlError(Exception):
     """Something that the user has to know."""
-
-
-# --- Java ---------------------------------------------------------------------------------------------------------
 
 
 def java(home: str, release: Path) -> dict[str, Any]:
@@ -77,9 +79,6 @@ def java(home: str, release: Path) -> dict[str, Any]:
     wanted = [int(major) for major in re.findall(r"Java (?:1\.)?(\d+)", rule[1])] if rule else []
     version = match[0].split('"')[1]
     return {"path": found, "home": real, "version": version, "major": int(match[1]), "wanted": wanted}
-
-
-# --- health -------------------------------------------------------------------------------------------------------
 
 
 def probe(url: str, version: str) -> tuple[str | None, str, bool]:
@@ -117,19 +116,16 @@ def configured(top: Path) -> tuple[str, str]:
 
 def health(top: Path, seconds: float) -> dict[str, Any]:
     """Waits until the proxy answers as the wanted version. A wrong answer, three times in a row, ends the waiting."""
-    until, wrong = time.monotonic() + seconds, 0
+    last, wrong = time.monotonic() + seconds, 0
     url, version = configured(top)
     while True:
         told, why, patience = probe(url, version)
         if told is not None:
             return {"url": url, "version": told}
         wrong = 0 if patience else wrong + 1
-        if wrong >= 3 or time.monotonic() >= until:
+        if wrong >= 3 or time.monotonic() >= last:
             raise ControlError(why)
         time.sleep(0.5)
-
-
-# --- processes ----------------------------------------------------------------------------------------------------
 
 
 def born(pid: int) -> str:
@@ -150,20 +146,17 @@ def read(path: Path) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def write(path: Path, value: dict[str, Any]) -> None:
-    """Replaces a JSON file at one stroke."""
-    fresh = path.with_name(path.name + ".new")
-    fresh.write_text(json.dumps(value), "utf-8")
-    fresh.replace(path)
-
-
 class Home:
     """The directory of an installation."""
 
     def __init__(self, top: Path) -> None:
         self.top, self.run, self.logs = top, top / "run", top / "logs"
-        self.marker = top / ".polystore-alluxio-proxy"
+        self.marker, self.good = top / ".polystore-alluxio-proxy", top / "known-good"
         self.lock, self.proxy = self.run / "supervisor.lock", self.run / "proxy.json"
+
+    def before(self) -> str:
+        """The release that ran well last; "" when there is none."""
+        return contents(self.good).get("release", b"").decode().strip()
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -178,15 +171,13 @@ class Home:
     def supervisor(self) -> int | None:
         """The process id of the supervisor; 0 when it has just begun, None when there is none."""
         try:
-            file = self.lock.open("rb")
-        except FileNotFoundError:
-            return None
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
+            with self.lock.open("rb") as file:
                 text = file.read().strip()
-                return int(text) if text.isdigit() else 0
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return int(text) if text.isdigit() else 0
+        except FileNotFoundError:
+            pass
         return None
 
     def kill(self, pid: int, number: int, group: bool = False) -> None:
@@ -211,11 +202,9 @@ class Home:
 def until(condition: Any, seconds: float) -> bool:
     """Waits for a condition; False when it has not come."""
     end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() >= end:
-            return False
+    while not condition() and time.monotonic() < end:
         time.sleep(0.05)
-    return True
+    return bool(condition())
 
 
 def start(home: Home, user: str) -> bool:
@@ -232,17 +221,14 @@ def start(home: Home, user: str) -> bool:
         other = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": os.getgrouplist(user, account.pw_gid)}
     elif os.geteuid() != account.pw_uid:
         raise ControlError("Only root can run the proxy as %s" % user)
-    home.proxy.unlink(missing_ok=True)
+    for path in (home.proxy, home.lock):
+        path.unlink(missing_ok=True)
     process = subprocess.Popen(
         [sys.executable, str(Path(__file__).resolve()), "run", "--home", str(home.top)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        cwd=home.top,
-        env=env,
-        umask=0o027,
-        **other,
+        **{"start_new_session": True, "cwd": home.top, "env": env, "umask": 0o027, **other},
     )
     if not until(lambda: home.supervisor() or process.poll() is not None, 20) or process.poll() is not None:
         raise ControlError("The supervisor does not start: see %s" % (home.logs / "supervisor.log"))
@@ -276,12 +262,78 @@ def stop(home: Home) -> bool:
         pid = home.supervisor()
     if pid is not None:
         raise ControlError("The supervisor (process %d) does not end" % pid)
-    ran = _end_child(home) or ran
-    home.proxy.unlink(missing_ok=True)
-    return ran
+    return _end_child(home) or ran
 
 
-# --- the supervisor -----------------------------------------------------------------------------------------------
+def prepare(home: Home, user: str, check: bool) -> bool:
+    """Makes the directories; whether that changed anything. Owners matter only to root."""
+    account, root, changed = pwd.getpwnam(user), os.geteuid() == 0, False
+    for name, mode in DIRECTORIES.items():
+        path = home.top / name
+        there = path.stat() if path.is_dir() else None
+        owner = account.pw_uid if name in OWNED else 0
+        wanted = (mode, owner, account.pw_gid) if root else (mode,)
+        present = there and (stat.S_IMODE(there.st_mode), there.st_uid, there.st_gid)[: len(wanted)]
+        if present != wanted:
+            changed = True
+            if not check:
+                path.mkdir(exist_ok=True)
+                path.chmod(mode)
+                if root:
+                    os.chown(path, owner, account.pw_gid)
+    return changed
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """The files of a directory, but hidden ones."""
+    paths = folder.iterdir() if folder.is_dir() else ()
+    return {path.name: path.read_bytes() for path in paths if path.is_file() and not path.name.startswith(".")}
+
+
+def put(path: Path, data: bytes, like: Path) -> None:
+    """Replaces a file at one stroke; owner and mode are those of another."""
+    fresh, other = path.with_name(".%s.new" % path.name), like.stat()
+    fresh.unlink(missing_ok=True)
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(data)
+    if os.geteuid() == 0:
+        os.chown(fresh, other.st_uid, other.st_gid)
+    fresh.chmod(stat.S_IMODE(other.st_mode))
+    fresh.replace(path)
+
+
+def mirror(source: Path, target: Path, exact: bool = False) -> None:
+    """Makes the files of two directories equal. exact: removes what is only in the second."""
+    here, there = contents(source), contents(target)
+    for name in [name for name in here if here[name] != there.get(name)]:
+        put(target / name, here[name], source / name)
+    for name in set(there) - set(here) if exact else ():
+        (target / name).unlink()
+
+
+def link(home: Home, release: str, check: bool) -> bool:
+    """Points `current` at a release, at one stroke; whether that changed anything."""
+    current = home.top / "current"
+    if current.is_symlink() and os.readlink(current) == release:
+        return False
+    if not check:
+        fresh = home.top / ".current.new"
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(release)
+        fresh.replace(current)
+    return True
+
+
+def switch(home: Home, release: str, check: bool) -> dict[str, bool]:
+    """Points at a release and takes its settings of logs over; differs: from what ran well last."""
+    conf, log4j = home.top / "conf", home.top / release / "conf" / "log4j.properties"
+    wanted = {"release": b"%s\n" % release.encode(), **({log4j.name: log4j.read_bytes()} if log4j.is_file() else {})}
+    present = contents(conf)
+    new = {name: data for name, data in wanted.items() if present.get(name) != data}
+    for name, data in () if check else new.items():
+        put(conf / name, data, conf / "alluxio-env.sh")
+    changed = link(home, release, check) or bool(new)
+    return {"changed": changed, "differs": changed or present != contents(home.good)}
 
 
 class Supervisor:
@@ -329,7 +381,8 @@ class Supervisor:
         except OSError as exc:
             self.note("the proxy cannot be started: %s" % exc)
             return None
-        write(self.home.proxy, {"pid": process.pid, "born": born(process.pid), "restarts": self.restarts})
+        told = {"pid": process.pid, "born": born(process.pid), "restarts": self.restarts}
+        put(self.home.proxy, json.dumps(told).encode(), self.home.lock)
         self.note("proxy started, process %d" % process.pid)
         return process
 
@@ -358,8 +411,7 @@ class Supervisor:
             while process is not None and process.poll() is None:
                 if self.told(5.0):
                     return self.end(process)
-            steady = time.monotonic() - began >= STEADY
-            delay = FIRST_DELAY if steady else delay
+            delay = FIRST_DELAY if time.monotonic() - began >= STEADY else delay
             if process is not None:
                 self.note("proxy ended with code %d; it is started again in %g s" % (process.returncode, delay))
             back = time.monotonic() + delay
@@ -388,9 +440,6 @@ def run(home: Home) -> None:
             raise
 
 
-# --- commands -----------------------------------------------------------------------------------------------------
-
-
 def control(command: str, home: Home, user: str, check: bool) -> dict[str, Any]:
     """start, restart, stop or status. In check mode nothing is done, and told what would be."""
     with home.alone():
@@ -404,34 +453,45 @@ def control(command: str, home: Home, user: str, check: bool) -> dict[str, Any]:
         return {"changed": changed, **home.status()}
 
 
-def fail(text: str) -> NoReturn:
-    print(text, file=sys.stderr)
-    sys.exit(1)
+def configure(command: str, home: Home, given: argparse.Namespace) -> dict[str, Any]:
+    """prepare, switch, keep or restore."""
+    if command == "prepare":
+        found = {"java": java(given.java_home, home.top / given.release), "before": home.before()}
+        launcher = home.top / given.release / "bin" / "launch-process"
+        return {"changed": prepare(home, given.user, given.check), "installed": launcher.exists(), **found}
+    if command == "switch":
+        return switch(home, given.release, given.check)
+    if command == "restore":
+        mirror(home.good, home.top / "conf")
+        link(home, home.before(), False)
+    else:
+        mirror(home.top / "conf", home.good, exact=True)
+    return {"changed": True}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["java", "health", "start", "restart", "stop", "status", "run"])
+    words = ["prepare", "switch", "keep", "restore", "health", "start", "restart", "stop", "status", "run"]
+    parser.add_argument("command", choices=words)
     parser.add_argument("--home", type=Path, default=Path("."), help="the directory of the installation")
-    parser.add_argument("--user", default="", help="whom the proxy runs as")
+    parser.add_argument("--user", default=pwd.getpwuid(os.geteuid()).pw_name, help="whom the proxy runs as")
     parser.add_argument("--check", action="store_true", help="do nothing")
     parser.add_argument("--java-home", default="")
-    parser.add_argument("--release", type=Path, default=Path("current"), help="the unpacked tarball")
+    parser.add_argument("--release", default="current", help="the directory of a release")
     parser.add_argument("--seconds", type=float, default=60.0)
     given = parser.parse_args()
     home = Home(given.home.absolute())
     try:
         if given.command == "run":
             return run(home)
-        if given.command == "java":
-            result = java(given.java_home, given.release)
-        elif given.command == "health":
+        if given.command == "health":
             result = health(home.top, given.seconds)
+        elif given.command in words[:4]:
+            result = configure(given.command, home, given)
         else:
-            user = given.user or pwd.getpwuid(os.geteuid()).pw_name
-            result = control(given.command, home, user, given.check)
+            result = control(given.command, home, given.user, given.check)
     except (ControlError, OSError, KeyError) as exc:
-        fail(str(exc))
+        sys.exit(str(exc))
     print(json.dumps(result))
     return None
 
