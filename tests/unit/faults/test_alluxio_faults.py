@@ -163,7 +163,8 @@ def test_a_name_that_nobody_knows(place, pauses):
 
 
 def test_tls_where_none_is_spoken(place):
-    place.options["proxy_url"] = place.options["proxy_url"].replace("http:", "https:")
+    # some servers wait for the rest of what they take for a request
+    place.options.update(proxy_url=place.options["proxy_url"].replace("http:", "https:"), timeout=2)
     clear(place.run("directory"), "Is https right there? The proxy itself speaks http")
 
 
@@ -193,7 +194,7 @@ class Merging(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         upstream = http.client.HTTPConnection(self.server.target, timeout=30)
         with contextlib.closing(upstream):
-            kind = {"Content-Type": self.headers.get("content-type", "")}
+            kind = {name: value for name, value in self.headers.items() if name.lower() == "content-type"}
             upstream.request(self.command, re.sub("/+", "/", self.path), body, kind)
             answer = upstream.getresponse()
             content = answer.read()
