@@ -28,9 +28,7 @@ from ansible_collections.polystore.storage.plugins.module_utils.core.values impo
 
 FEW = 8  # of so many wanted children on, their parent is listed
 DIGEST = "polystore.digest"  # where our digest of a file's content is kept
-TEMPORARY = re.compile(
-    r"/\.polystore-([0-9a-f]{16})-[0-9a-f]{8}\Z"
-)  # an upload that is not complete
+TEMPORARY = re.compile(r"/\.polystore-([0-9a-f]{16})-[0-9a-f]{8}\Z")  # an upload that is not complete
 HIDDEN = (DIGEST, "s3_etag")  # extended attributes that are not the user's
 REPLICATION = ("replication_min", "replication_max")
 LATER = ("owner", "group", "pinned")  # what no creation takes

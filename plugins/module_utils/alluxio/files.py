@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses as dc
+import functools
 import hashlib
 import secrets
 import threading
@@ -18,7 +19,12 @@ from ansible_collections.polystore.storage.plugins.module_utils.alluxio import c
 from ansible_collections.polystore.storage.plugins.module_utils.alluxio.client import AlluxioError
 from ansible_collections.polystore.storage.plugins.module_utils.core import values
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError, Retry, StorageError
-from ansible_collections.polystore.storage.plugins.module_utils.core.files import ContentItem, Source, only_one
+from ansible_collections.polystore.storage.plugins.module_utils.core.files import (
+    Beside,
+    ContentItem,
+    Source,
+    only_one,
+)
 from ansible_collections.polystore.storage.plugins.module_utils.core.resource import (
     Change,
     Key,
@@ -143,12 +149,7 @@ class Writer:
     def _attempt(self, path: str, source: Source, want: Any, checksum: str | None, new: bool) -> State:
         folder = common.parent(path).rstrip("/")
         temporary = "%s/.polystore-%s-%s" % (folder, mark(path), secrets.token_hex(4))
-        digest = [new_md5()]
-
-        def reader() -> Any:
-            digest[0] = new_md5()
-            return source.reader(digest=None if checksum else digest[0])
-
+        digest = Beside(new_md5())
         kwargs = common.creation(want, file=True)
         keep = self.client.can("xattr")
         if keep and checksum:
@@ -158,9 +159,11 @@ class Writer:
             common.homes(self.client, path, kwargs)
         try:
             size = None if block_size is KEEP else block_size
-            self.client.upload(temporary, reader, source.size, recursive=True, block_size=size, **kwargs)
+            with contextlib.closing(digest):
+                read = functools.partial(source.reader, digest=None if checksum else digest)
+                self.client.upload(temporary, read, source.size, recursive=True, block_size=size, **kwargs)
             info = self._arrived(temporary, path, source.size)
-            found = checksum or digest[0].hexdigest()
+            found = checksum or digest.hexdigest()
             if keep and not checksum:
                 self._record(temporary, found, source.size)
             late = differences(want, common.state(info))

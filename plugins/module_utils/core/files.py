@@ -10,7 +10,9 @@ import binascii
 import dataclasses as dc
 import io
 import os
+import queue
 import stat
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -51,6 +53,39 @@ class Reader(io.RawIOBase):
     def close(self) -> None:
         self._stream.close()
         super().close()
+
+
+class Beside:
+    """Feeds a digest in a thread of its own, so that hashing and sending go on at the same time; close() it."""
+
+    def __init__(self, digest: Any) -> None:
+        self._digest = digest
+        self._pieces: queue.Queue[bytes] = queue.Queue(8)
+        self._thread: threading.Thread | None = None
+
+    def update(self, data: bytes) -> None:
+        """Hash data, soon."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._feed, daemon=True)
+            self._thread.start()
+        if data:
+            self._pieces.put(data)
+
+    def _feed(self) -> None:
+        for data in iter(self._pieces.get, b""):
+            self._digest.update(data)
+
+    def close(self) -> None:
+        """Wait until all is hashed."""
+        if self._thread is not None:
+            self._pieces.put(b"")
+            self._thread.join()
+            self._thread = None
+
+    def hexdigest(self) -> str:
+        """The digest of all that was given."""
+        self.close()
+        return str(self._digest.hexdigest())
 
 
 class Source:

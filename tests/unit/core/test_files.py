@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError, StorageError
 from ansible_collections.polystore.storage.plugins.module_utils.core.files import (
     CHUNK,
+    Beside,
     ContentItem,
     Source,
     TreeItem,
@@ -180,3 +181,14 @@ def test_the_brakes_of_a_tree() -> None:
     assert build(TreeItem, {"src": "/"}).brakes() == {"max_delete": (10, True), "allow_empty": False}
     item = build(TreeItem, {"src": "/", "max_delete": "5", "allow_empty": True})
     assert item.brakes() == {"max_delete": (5, False), "allow_empty": True}
+
+
+def test_a_digest_beside() -> None:
+    pieces = [bytes([n]) * n for n in range(100)]
+    beside = Beside(hashlib.md5())
+    for piece in pieces:
+        beside.update(piece)
+    assert beside.hexdigest() == hashlib.md5(b"".join(pieces)).hexdigest()
+    unused = Beside(hashlib.md5())
+    unused.close()
+    assert unused.hexdigest() == hashlib.md5().hexdigest()
