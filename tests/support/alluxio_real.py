@@ -208,7 +208,7 @@ class RealAlluxio:
         for name in self._chosen(part):
             self._launch(name)
         if wait:
-            self._wait(self.ready)
+            self._wait(lambda: self.ready() and self._writes())
 
     def stop(self) -> None:
         """Ends all of it and removes its state."""
@@ -229,6 +229,22 @@ class RealAlluxio:
         if part and part not in self._groups():
             raise ValueError("%r cannot be had alone: launch(version, split=True)" % part)
         return [part] if part else list(self._groups())
+
+    def _writes(self) -> bool:
+        """True when a file can be made: a master goes on listing a worker that has died."""
+        path = "%s/api/v1/paths//.harness-%d/" % (self.direct_url, os.getpid())
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        words = {"Content-Type": "application/json"}
+        body = b'{"writeType": "CACHE_THROUGH"}'
+        try:
+            with opener.open(urllib.request.Request(path + "create-file", body, words), timeout=60) as answer:
+                number = int(answer.read())
+            close = urllib.request.Request("%s/api/v1/streams/%d/close" % (self.direct_url, number), method="POST")
+            for request in (close, urllib.request.Request(path + "delete", method="POST")):
+                opener.open(request, timeout=60).close()
+        except (OSError, ValueError, http.client.HTTPException):
+            return False
+        return True
 
     def _launch(self, group: str, *words: str) -> None:
         place, log = resolve(self.version), self.home / "logs" / ("%s.log" % group)
