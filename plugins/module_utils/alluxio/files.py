@@ -78,6 +78,7 @@ class Writer:
         self._lock = threading.Lock()
         self._turns: dict[str, Any] = {}
         self._strays: dict[str, dict[str, list[str]]] = {}  # directory -> mark -> temporary files of dead runs
+        self._missing: set[str] = set()  # directories that were not there when they were listed
         self._failed: list[str] = []
         self._unrecorded: list[tuple[State, str]] = []
 
@@ -155,7 +156,7 @@ class Writer:
         if keep and checksum:
             kwargs["xattr"] = {**(kwargs.get("xattr") or {}), common.DIGEST: common.digest(checksum, source.size)}
         block_size = getattr(want, "block_size", KEEP)
-        if new:
+        if common.parent(path) in self._missing:
             common.homes(self.client, path, kwargs)
         try:
             size = None if block_size is KEEP else block_size
@@ -234,6 +235,7 @@ class Writer:
                     if error.code != "NOT_FOUND":
                         raise
                     self.seen(parent, ())
+                    self._missing.add(parent)
         for stray in self._strays[parent].pop(mark(path), ()):
             self.remove(stray)
 
