@@ -100,8 +100,9 @@ def real(folder: Path, version: str, jars: Path) -> Path:
     """A release with the real proxy, from Maven's jars; its start script does not ask for a version of Java."""
     command = (
         '"${JAVA}" -Xmx256m -Dalluxio.home="${HERE}" -Dalluxio.conf.dir="${ALLUXIO_CONF_DIR}" '
-        '-Dalluxio.logs.dir="${ALLUXIO_LOGS_DIR}" -Dlog4j.configurationFile= ${ALLUXIO_PROXY_JAVA_OPTS} '
-        '-cp "${ALLUXIO_CONF_DIR}:${HERE}/lib/*" alluxio.proxy.AlluxioProxy'
+        '-Dalluxio.logs.dir="${ALLUXIO_LOGS_DIR}" ${ALLUXIO_PROXY_JAVA_OPTS} '
+        # In the order of their names: there are two generations of JAX-RS among them, and the newer has to come first.
+        '-cp "${ALLUXIO_CONF_DIR}:$(printf %s: "${HERE}"/lib/*.jar)" alluxio.proxy.AlluxioProxy'
     )
     files = {
         "bin/launch-process": LAUNCH % command,
