@@ -251,7 +251,8 @@ class RealAlluxio:
         options = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true"]
         options += ["--add-opens=java.base/%s=ALL-UNNAMED" % name for name in OPENED]
         options += ["-D%s=%s" % item for item in {**self._settings(), **self.properties}.items()]
-        path = os.pathsep.join([str(place / "classes"), str(place / "lib" / "*")])
+        # By name: "lib/*" is in the directory's order, and of two generations of JAX-RS the newer has to come first.
+        path = os.pathsep.join([str(place / "classes"), *map(str, sorted((place / "lib").glob("*.jar")))])
         with log.open("ab") as output:
             self._running[group] = subprocess.Popen(
                 [java(), *options, "-cp", path, "Parts", *words, *self._groups()[group]],
