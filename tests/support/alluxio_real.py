@@ -43,7 +43,7 @@ COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies
 UNWANTED = ("slf4j-reload4j",)
 OPENED = ("java.lang", "java.util", "java.nio", "sun.nio.ch")  # 1.x on Java 17
 PARTS = ("master", "worker", "proxy")
-START_SECONDS = 120.0
+START_SECONDS = 240.0
 USUAL = {"mode": "normal", "outage_seconds": 120, "stream_timeout": 3600, "ttl_interval": 3600}
 
 
