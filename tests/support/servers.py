@@ -327,6 +327,11 @@ def start_alluxio(version: str = "2.9.6") -> AlluxioServer:
             module = importlib.import_module("ansible_collections.polystore.storage.tests.support.alluxio_real")
             _started[key] = module.start(version)
         return cast(AlluxioServer, _started[key])
+    return start_stand_in(version)
+
+
+def start_stand_in(version: str = "2.9.6") -> AlluxioServer:
+    """The process's own stand-in for an Alluxio of that version."""
     return cast(AlluxioServer, _start("alluxio", AlluxioServer, f"--option=alluxio.version={version}"))
 
 
@@ -420,6 +425,7 @@ __all__ = [
     "sandbox",
     "server_python",
     "start_alluxio",
+    "start_stand_in",
     "start_swift",
     "swift_and_keystone",
     "swift_server",
