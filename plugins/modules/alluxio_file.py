@@ -36,7 +36,7 @@ options:
   compare:
     description:
       - How it is decided whether the content is the same. An incomplete file, which somebody is writing or has left so,
-        never is.
+        never is, and neither is one whose content is neither in Alluxio nor in the store below.
       - V(checksum) compares the length and the MD5 that is kept with the file. Where there is none, the content is read
         and compared once, if the length is the same, and its MD5 is kept from then on.
       - V(content) reads and compares the content in every run. V(size) compares the length alone. V(exists) leaves a
@@ -58,6 +58,8 @@ notes:
     after, so that for a moment there is none; a run that dies in between is finished by the next one.
   - Temporary files are called C(.polystore-) with a digest of the path and a random part. Those of runs that died are
     removed by the next run that writes the same file.
+  - A run that writes a file lists its directory once. Declare many files with O(batch) rather than in a loop.
+  - The C(ttl) of a file whose content is replaced counts anew.
   - Two runs at the same time for one file may remove each other's temporary files; one of them then fails.
   - A change that was made in the store below, behind Alluxio's back, is seen with O(sync_metadata=true).
 seealso:
@@ -115,6 +117,9 @@ resources:
       type: str
     completed:
       description: V(false) for a file that is incomplete; of others nothing is said.
+      type: bool
+    lost:
+      description: V(true) for a file whose content is neither in Alluxio nor below; of others nothing is said.
       type: bool
     mode:
       description: Permissions, such as V(0644).

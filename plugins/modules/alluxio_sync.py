@@ -24,7 +24,8 @@ options:
     type: str
   compare:
     description:
-      - How it is decided whether a file is the same. An incomplete file never is.
+      - How it is decided whether a file is the same. An incomplete file never is, and neither is one whose content
+        is neither in Alluxio nor in the store below.
       - V(checksum) compares the length and the MD5 that is kept with the file. Where there is none, the content is read
         and compared once, if the length is the same, and its MD5 is kept from then on.
       - V(content) reads and compares the content in every run. V(size) compares the length alone. V(exists) leaves a
@@ -101,6 +102,9 @@ resources:
       type: str
     completed:
       description: V(false) for a file that is incomplete; of others nothing is said.
+      type: bool
+    lost:
+      description: V(true) for a file whose content is neither in Alluxio nor below; of others nothing is said.
       type: bool
   sample:
     - path: /archive/results/index.html

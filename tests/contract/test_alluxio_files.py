@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.polystore.storage.plugins.module_utils.alluxio import common
-from ansible_collections.polystore.storage.plugins.module_utils.alluxio.files import FileResource, Writer, mark
+from ansible_collections.polystore.storage.plugins.module_utils.alluxio.files import FileResource, Writer, damaged, mark
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import Retry
 from ansible_collections.polystore.storage.tests.support.alluxio_shelf import Shelf
 from ansible_collections.polystore.storage.tests.support.run import connection, run_ok, run_task
@@ -84,12 +84,12 @@ def test_unchanged_is_few_requests(new: Shelf) -> None:
 
 def test_a_new_file_is_few_requests(new: Shelf) -> None:
     since = new.server.mark()
-    run_ok(FileResource, new.server, path=new.at("f"), content="x", mode="0600", ttl="1h", xattr={"a": "b"})
+    run_ok(FileResource, new.server, path=new.at("f"), content="x", mode="0600", xattr={"a": "b"})
     assert new.operations(since) == [
         *("get-status", "list-status", "create-file", "write", "close", "get-status", "rename"),
     ]
     info = new.status("f")
-    assert (info["mode"], info["ttl"], info["xattr"]["a"]) == ("0600", 3600000, b"b")
+    assert (info["mode"], info["xattr"]["a"]) == ("0600", b"b")
 
 
 def test_what_is_left_out_stays_when_the_content_is_replaced(shelf: Shelf) -> None:
@@ -182,6 +182,23 @@ def test_an_incomplete_file_is_replaced(shelf: Shelf, content: str, compare: str
     assert result["diff"][0]["before"]["completed"] is False
     assert shelf.files() == {"f": content.encode()}
     assert "completed" not in result["resource"]
+
+
+def test_content_that_is_nowhere() -> None:
+    here = {"completed": True, "length": 5, "persisted": False, "in_alluxio": 100, "persistence_state": "NOT_PERSISTED"}
+    assert (
+        damaged(here) == damaged({**here, "in_alluxio": 0, "persisted": True}) == damaged({**here, "length": 0}) == {}
+    )
+    assert damaged({**here, "completed": False}) == {"completed": False}
+    assert damaged({**here, "in_alluxio": 0}) == damaged({**here, "persistence_state": "LOST"}) == {"lost": True}
+
+
+@pytest.mark.parametrize("write_type", ["must_cache", "through", "async_through"])
+def test_each_write_type_is_found_again(shelf: Shelf, write_type: str) -> None:
+    batch = [{"path": shelf.at("f%d" % n), "content": "content"} for n in range(9)]
+    shelf.contract(FileResource, batch=batch, write_type=write_type)
+    shelf.contract(FileResource, batch=[{**batch[0], "content": "changed"}], write_type=write_type)
+    assert shelf.read("f0") == b"changed"
 
 
 def test_absent(shelf: Shelf) -> None:
@@ -359,6 +376,8 @@ def test_wrong_options(shelf: Shelf, tmp_path: pathlib.Path) -> None:
     assert "block_size" in shelf.fails(FileResource, path=path, content="a", block_size="many")
     if not shelf.client.can("xattr"):
         assert "xattr" in shelf.fails(FileResource, path=path, content="a", xattr={"a": "b"})
+    batch: list[dict[str, Any]] = [{"path": path, "renamed_from": path + "0"}, {"path": path + "0", "content": "a"}]
+    assert "declared once more" in shelf.fails(FileResource, batch=batch)
     assert "declared twice" in shelf.fails(FileResource, content="a", batch=[{"path": path}, {"path": path + "/"}])
 
 

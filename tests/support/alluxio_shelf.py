@@ -82,5 +82,6 @@ class Shelf:
         return str(result["msg"])
 
     def operations(self, since: int) -> list[str]:
-        """The names of the operations that were asked for."""
-        return [entry["path"].split("?")[0].rsplit("/", 1)[1] for entry in self.server.requests(since)]
+        """The names of the operations that were asked for; the question for the version, once a process, left out."""
+        names = [entry["path"].split("?")[0].rsplit("/", 1)[1] for entry in self.server.requests(since)]
+        return [name for name in names if name != "info"]

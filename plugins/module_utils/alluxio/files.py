@@ -41,6 +41,7 @@ from ansible_collections.polystore.storage.plugins.module_utils.core.values impo
 BYTES = ("src", "content", "content_b64")
 SMALL = 1 << 20  # up to so many bytes a file is hashed before it is sent: that is cheaper than one more request
 KEPT = ("mode", "owner", "group", "pinned", "ttl", "ttl_action", "replication_min", "replication_max")
+FRAIL = ("completed", "lost", "checksum")  # what new content does away with
 COMPARE = ("checksum", "content", "size", "exists")
 
 
@@ -49,13 +50,24 @@ def mark(path: str) -> str:
     return hashlib.sha256(path.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
+def damaged(info: State) -> State:
+    """What is told of a file that cannot be read: incomplete, or its content is neither in Alluxio nor below."""
+    if not info["completed"]:
+        return {"completed": False}
+    nowhere = info["length"] and not info["persisted"] and not info["in_alluxio"]
+    return {"lost": True} if nowhere or info["persistence_state"] == "LOST" else {}
+
+
+def content_of(info: State) -> State:
+    """What is told of a file's content, and its FileInfo."""
+    checksum = common.digest_of(info)
+    found: State = {"size": info["length"], "_info": info, **damaged(info)}
+    return {**found, "checksum": checksum} if checksum else found
+
+
 def state(info: State) -> State:
     """What is told of a file, and its FileInfo."""
-    found = {**common.state(info), "size": info["length"], "_info": info}
-    if not info["completed"]:
-        found["completed"] = False
-    checksum = common.digest_of(info)
-    return {**found, "checksum": checksum} if checksum else found
+    return {**common.state(info), **content_of(info)}
 
 
 def refused(path: str) -> StorageError:
@@ -86,8 +98,8 @@ class Writer:
 
     def differs(self, how: str, source: Source, info: State | None) -> State:
         """{} when the file holds the content, else what it will be. how: an option compare."""
-        same_size = info is not None and info["completed"] and info["length"] == source.size
-        if info is not None and info["completed"]:
+        same_size = info is not None and info["length"] == source.size
+        if info is not None and not damaged(info):
             if how == "exists" or (same_size and (how == "size" or not source.size)):
                 return {}
             if same_size and self._same(how, source, info):
@@ -311,9 +323,15 @@ class FileResource(Resource):
             raise OptionError("renamed_from", "is the path itself")
 
     def expand(self, items: list[Any]) -> list[Any]:
+        paths, olds = {item.path for item in items}, set()
         for item in items:
             if item.src is not KEEP and item.state == "present":
                 item.source()  # a file that cannot be read is said before anything is sent
+            if self._moves(item):
+                if item.renamed_from in paths or item.renamed_from in olds:
+                    told = "%s is to be renamed, and is declared once more" % item.renamed_from
+                    raise OptionError("batch", told, "Do that in another task")
+                olds.add(item.renamed_from)
         return items
 
     def read(self, items: list[Any]) -> dict[Key, State]:
@@ -361,9 +379,8 @@ class FileResource(Resource):
         if change is not None and change.after is not None:
             change.detail = source
             if source is not None:
-                change.after.pop("completed", None)
-                if "checksum" not in extra:
-                    change.after.pop("checksum", None)
+                for name in {*FRAIL} - {*extra}:
+                    change.after.pop(name, None)
         return change
 
     def make(self, group: list[Change]) -> list[Made]:

@@ -13,7 +13,9 @@ from typing import Any
 from ansible_collections.polystore.storage.plugins.module_utils.alluxio import common
 from ansible_collections.polystore.storage.plugins.module_utils.alluxio.files import (
     COMPARE,
+    FRAIL,
     Writer,
+    content_of,
     mark,
     refused,
 )
@@ -64,15 +66,6 @@ class Piece(Item):
     tree: Any = None
     source: Any = None
     folder: bool = False
-
-
-def brief(info: State) -> State:
-    """What is told of a file, and its FileInfo."""
-    found: State = {"size": info["length"], "_info": info}
-    if not info["completed"]:
-        found["completed"] = False
-    checksum = common.digest_of(info)
-    return {**found, "checksum": checksum} if checksum else found
 
 
 class SyncResource(Resource):
@@ -140,7 +133,7 @@ class SyncResource(Resource):
                     operation="list directory",
                     hint="Nothing is replaced by it: remove it first",
                 )
-        return {piece.key: brief(self.rows[piece.path]) for piece in items if piece.path in self.rows}
+        return {piece.key: content_of(self.rows[piece.path]) for piece in items if piece.path in self.rows}
 
     def _list(self, folder: str) -> None:
         sync = any(t.sync_metadata and (folder + "/").startswith(t.base) for t in self.trees)
@@ -186,7 +179,7 @@ class SyncResource(Resource):
             fields.update(differences(common.settled(item.tree, None), None))
             common.supported(self.client, fields)
             return Change(item, "created", None, dict(fields), fields, item.source)
-        after = {n: v for n, v in present.items() if n not in ("completed", "checksum")}
+        after = {n: v for n, v in present.items() if n not in FRAIL}
         return Change(item, "updated", present, {**after, **fields}, fields, item.source)
 
     # --- prune
@@ -206,7 +199,9 @@ class SyncResource(Resource):
             ]
             surplus = {path for path in have if path not in wanted}
             wanted |= surplus
-            changes = [Change(Piece("absent", path, tree), "deleted", brief(self.rows[path]), None) for path in surplus]
+            changes = [
+                Change(Piece("absent", path, tree), "deleted", content_of(self.rows[path]), None) for path in surplus
+            ]
             empty = self._emptied(tree, folders, surplus) if self.run.shard is None else []
             changes += [
                 Change(Piece("absent", path, tree, folder=True), "deleted", {"directory": True}, None) for path in empty
