@@ -334,6 +334,29 @@ def test_a_short_upload_leaves_the_old(shelf: Shelf, monkeypatch: pytest.MonkeyP
     assert shelf.files() == {"f": b"old"}
 
 
+@pytest.mark.parametrize("late", [3, 100])
+def test_a_status_that_comes_late_is_waited_for(shelf: Shelf, monkeypatch: pytest.MonkeyPatch, late: int) -> None:
+    """Seen on a real 1.8.1 with async_through: for a moment after its close a file still is incomplete."""
+    real, asked = shelf.client.get_status, []
+
+    def is_late(path: str, sync: bool = False) -> Any:
+        found = real(path, sync)
+        if "/.polystore-" not in path or len(asked) == late:
+            return found
+        asked.append(path)
+        return {**found, "length": 0, "completed": False}
+
+    monkeypatch.setattr(shelf.client, "get_status", is_late)
+    monkeypatch.setattr(Writer, "settled", Retry(8, sleep=lambda seconds: None))
+    result = run_task(FileResource, shelf.server, path=shelf.at("f"), content="content")
+    if late == 3:
+        assert result["changed"] is True
+        assert shelf.files() == {"f": b"content"}
+    else:
+        assert "the server has 0, incomplete" in result["msg"]
+        assert shelf.files() == {}
+
+
 def test_what_dead_runs_left_is_removed(shelf: Shelf) -> None:
     own, other = ("d/.polystore-%s-00c0ffee" % mark(shelf.at("d/" + name)) for name in ("f", "g"))
     shelf.begin(own)

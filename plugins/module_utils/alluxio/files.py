@@ -84,6 +84,7 @@ class Writer:
     """Compares content and puts it in place, for one run."""
 
     again = Retry(2)  # whole uploads, after a connection that failed; each under a new name
+    settled = Retry(8, base=0.05, cap=1.0)  # the status after an upload: 1.8 may tell it a moment late
 
     def __init__(self, client: Any, run: Any) -> None:
         self.client, self.run = client, run
@@ -175,7 +176,7 @@ class Writer:
             with contextlib.closing(digest):
                 read = functools.partial(source.reader, digest=None if checksum else digest)
                 self.client.upload(temporary, read, source.size, recursive=True, block_size=size, **kwargs)
-            info = self._arrived(temporary, path, source.size)
+            info = self.settled.call(lambda: self._arrived(temporary, path, source.size))
             found = checksum or digest.hexdigest()
             if keep and not checksum:
                 self._record(temporary, found, source.size)
@@ -199,6 +200,7 @@ class Writer:
                 "of %d bytes for %s the server has %s; nothing was replaced" % (size, path, have),
                 operation="check upload",
                 hint="Look at the workers' capacity and logs, and run again",
+                transient=info is not None and not info["completed"],
             )
         return info
 
