@@ -314,9 +314,11 @@ def refused(status: int, headers: Mapping[str, str], body: bytes, order: Order, 
         hint, fatal = "Redirects are not followed: give the address behind it as proxy_url.", True
     elif code == "PERMISSION_DENIED" and re.search(r"mount point", text):
         hint = "Unmount it first (alluxio_mount)." if "contains a mount" in text else "It is mounted read-only there."
-    elif code == "UNAVAILABLE" or "No available Alluxio worker" in text:
-        masterless = "Failed to connect to" in text or not re.search(r"io exception|[Ww]orker", text)
+    elif code == "UNAVAILABLE" or re.search(r"No available Alluxio worker|Connection refused", text):
+        masterless = "Failed to connect to" in text or not re.search(r"io exception|[Ww]orker|refused", text)
         code, hint, fatal = "UNAVAILABLE", NO_MASTER if masterless else NO_WORKER, True
+    elif "Failed to cache" in text:
+        hint = NO_WORKER
     elif re.search(r"Unrecognized field|Can ?not (construct|deserialize)|not one of the values", text):
         hint = "Leave dialect at auto." if forced else "This Alluxio does not know that: leave the option out."
     elif lost and not transient and code != 504:

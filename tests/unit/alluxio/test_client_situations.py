@@ -162,11 +162,19 @@ def test_the_wrong_dialect_is_said_where_it_was_forced(double: Double) -> None:
     assert error.hint == "Leave dialect at auto." and error.code == 400
 
 
-@pytest.mark.parametrize("text", ["No available Alluxio worker found", "io exception"])
-def test_no_worker(double: Double, text: str) -> None:
-    double.tell("create-file", refusal("UNAVAILABLE", text))
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("UNAVAILABLE", "No available Alluxio worker found"),
+        ("UNAVAILABLE", "io exception"),
+        ("UNKNOWN", "syscall:getsockopt(..) failed: Connection refused: /127.0.0.1:29999"),  # 1.8.1, just after its end
+    ],
+)
+def test_no_worker(double: Double, code: str, text: str) -> None:
+    double.tell("create-file", refusal(code, text))
     error = failure(double.client().upload, "/f", io.BytesIO, 0)
     assert "No Alluxio worker" in error.hint and error.fatal and double.asked() == ["create-file"]
+    assert error.code == "UNAVAILABLE"
 
 
 def test_an_upload_that_is_too_large_for_what_is_in_between(double: Double) -> None:
