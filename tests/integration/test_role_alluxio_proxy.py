@@ -383,7 +383,7 @@ def test_a_real_proxy_under_systemd(machine: Booted, master: int) -> None:
     assert "CapEff:\t0000000000000000" in status and "NoNewPrivs:\t1" in status and "Uid:\t0" not in status
     checked = machine.run("systemd-analyze", "verify", "/etc/systemd/system/" + unit)
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
-    # 1.6 of 10 when this was written; the least that systemd calls "OK".
+    # 1.5 of 10 when this was written; systemd calls it "OK".
     judged = machine.run("systemd-analyze", "security", "--no-pager", "--threshold=20", unit)
     assert judged.returncode == 0, judged.stdout
     print(judged.stdout.splitlines()[-1])
