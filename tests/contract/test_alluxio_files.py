@@ -136,6 +136,17 @@ def test_a_file_without_digest_is_compared_once(new: Shelf, tmp_path: pathlib.Pa
     assert new.operations(since) == ["get-status"]
 
 
+def test_a_digest_that_cannot_be_kept_is_told(new: Shelf) -> None:
+    new.put("f", b"content")
+    for words in ("not the owner", "still not"):
+        body = json.dumps({"message": words, "statusCode": "PERMISSION_DENIED"})
+        new.server.fault("status", path="/set-attribute", status=500, body=body)
+        result = run_ok(FileResource, new.server, path=new.at("f"), content="content")
+        assert result["changed"] is False
+        assert "digests of 1 files could not be kept" in result["warnings"][0] and words in result["warnings"][0]
+    assert "warnings" not in run_ok(FileResource, new.server, path=new.at("f"), content="content", compare="content")
+
+
 def test_without_xattr_the_content_is_compared_each_time(alluxio_v1_server: Any) -> None:
     shelf = Shelf(alluxio_v1_server)
     shelf.put("f", b"content")

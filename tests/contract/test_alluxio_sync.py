@@ -199,6 +199,34 @@ def test_trees_in_one_another_do_not_prune_each_other(tree: Tree) -> None:
     assert "declared twice" in tree.fails(SyncResource, batch=[{**both[0], "path": tree.at("in") + "/"}, both[0]])
 
 
+def test_what_two_trees_prune_is_told_once(tree: Tree) -> None:
+    tree.write("a/1", "b/2")
+    tree.client.create_directory(tree.at("in/b/empty"))
+    tree.put("in/b/old/x", b"x")
+    both = [{"src": str(tree.top / "b"), "path": tree.at("in/b")}, {"src": str(tree.top / "a"), "path": tree.at("in")}]
+    result = tree.contract(SyncResource, batch=both, **ALL)
+    told = [r["path"] for r in result["resources"] if r["action"] == "deleted"]
+    assert sorted(told) == [tree.at("in/b/" + name) for name in ("empty", "old", "old/x")]
+    assert tree.files() == {"in/1": b"a/1", "in/b/2": b"b/2"}
+
+
+def test_what_comes_into_a_directory_meanwhile_stays(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree.write("keep")
+    tree.put("gone/x", b"x")
+    real = tree.client.delete
+
+    def delete(path: str, **options: Any) -> None:
+        real(path, **options)
+        if path == tree.at("gone/x"):
+            tree.put("gone/new", b"somebody's")
+
+    monkeypatch.setattr(tree.client, "delete", delete)
+    result = run_task(SyncResource, tree.server, **tree.args(ALL))
+    assert [(f["code"], f["item"]) for f in result["failures"]] == [("FAILED_PRECONDITION", tree.at("gone"))]
+    assert "run again" in result["msg"]
+    assert sorted(tree.files()) == ["gone/new", "keep"]
+
+
 def test_deletions_come_last(tree: Tree) -> None:
     for number in range(10):
         tree.put("old/%d" % number, b"x")

@@ -87,6 +87,7 @@ class SyncResource(Resource):
         self.listed: dict[str, list[State]] = {}
         self.rows: dict[str, State] = {}
         self.mounts: set[str] = set()
+        self.going: set[str] = set()  # what is pruned
         self._lock = threading.Lock()
 
     @classmethod
@@ -223,12 +224,14 @@ class SyncResource(Resource):
     def _emptied(self, tree: Any, folders: list[str], surplus: set[str]) -> list[str]:
         """The directories below the tree in which nothing is left and none is needed, the deepest first."""
         gone: list[str] = []
-        left = set(surplus)
+        self.going |= surplus
         for folder in sorted(folders, key=lambda path: path.count("/"), reverse=True):
             inside = {info["path"] for info in self.listed[folder]}
-            if folder not in self.needed and inside <= left and (inside or not tree.include):
+            if folder in self.needed or folder in self.going:
+                continue
+            if inside <= self.going and (inside or not tree.include):
                 gone.append(folder)
-                left.add(folder)
+                self.going.add(folder)
         return gone
 
     # --- make
@@ -250,7 +253,12 @@ class SyncResource(Resource):
             while strays:
                 for stray in strays.popitem()[1]:
                     self.writer.remove(stray)
-            self.writer.remove(item.path)
+            try:
+                self.writer.remove(item.path)
+            except StorageError as error:
+                if error.code == "FAILED_PRECONDITION":
+                    error.hint = "Something came into it meanwhile: run again, with sync_metadata: true if from below"
+                raise
             return [Made(change)]
         before, want = None, item.tree
         if change.before is not None:  # the tree's attributes are for new files
