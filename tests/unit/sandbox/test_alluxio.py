@@ -232,3 +232,21 @@ def test_jackson_says_what_it_does_not_know(each: Proxy, top: str) -> None:
         assert (status, words in said.decode()) == (400, True)
     status, said = each.send("POST", f"/api/v1/paths/{top}/delete", b"{}", OCTETS)
     assert status == (415 if each.old else 500)
+
+
+def test_a_file_that_is_loaded_takes_the_parents_extended_attributes(proxy: Proxy, top: str) -> None:
+    proxy.made(top, "set-attribute", {"xattr": {"own": "MQ=="}})
+    (proxy.server.ufs / top[1:] / "new").write_text("x")
+    proxy.status(top + "/new")
+    assert list(proxy.status(top)["xattr"]) == ["s3_etag"]
+
+
+def test_a_mount_point_below_a_renamed_directory_is_in_two_places(
+    each: Proxy, top: str, tmp_path: pathlib.Path
+) -> None:
+    each.made(top + "/d", "create-directory", THROUGH)
+    each.made(top + "/d/m", "mount", src=str(tmp_path))
+    each.made(top + "/d", "rename", dst=top + "/e")
+    assert each.status(top + "/e/m")["ufsPath"] == f"{each.server.ufs}{top}/e/m"
+    assert each.status(top + "/d/m")["ufsPath"] == str(tmp_path)
+    each.made(top + "/d/m", "unmount")

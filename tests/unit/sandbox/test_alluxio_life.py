@@ -107,3 +107,13 @@ def test_it_needs_no_environment(home: pathlib.Path) -> None:
     assert (result["installed"], venv.exists()) == ([], False)
     place = urllib.parse.urlsplit(result["services"]["alluxio"]["url"])
     assert place.port == result["services"]["alluxio"]["port"]
+
+
+def test_a_mount_that_1x_deleted_comes_back(home: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "mounted").mkdir()
+    proxy = Proxy(start(home, "--option=alluxio.version=1.8.1"))
+    proxy.made("/m", "mount", src=str(tmp_path / "mounted"))
+    proxy.made("/m", "delete", {"recursive": True})
+    assert proxy.op("/m", "exists") == (200, False)
+    sandbox("stop", "--dir", str(home))
+    assert Proxy(start(home, "--option=alluxio.version=1.8.1")).status("/m")["mountPoint"] is True

@@ -34,6 +34,8 @@ class Base:
         self.tree = Tree(folder / "inodes.sqlite")
         self.mounts = Mounts(self.tree, str(ufs))
         self.names = Namespace(dialect, self.tree, self.mounts, self.worker)
+        # The new directories above a file that is being written: they get what its completion adds to its xattr.
+        self.sharing: dict[int, list[Inode]] = {}
         self.freeing: list[tuple[float, Inode]] = []
         self.user = getpass.getuser()
         self.group = _group_of(self.user)

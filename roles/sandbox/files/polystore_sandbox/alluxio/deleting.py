@@ -48,7 +48,7 @@ class Deleting(Base):
             reason = "Directory not empty" if one.id in unsafe else ""
             path = one.path
             if not reason and one.persisted and path in self.mounts.table:
-                self.mounts.remove(path)
+                self.mounts.remove(path, forget=not self.dialect.old)  # 1.x does not write it down
             elif not reason and one.persisted and not keep:
                 reason = self._delete_below(one, top, safe)
             if not reason:

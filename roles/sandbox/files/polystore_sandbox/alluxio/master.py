@@ -54,12 +54,12 @@ class Master(Attributes, Deleting, Renaming, MountTable):
                 return []
             return [file_info(one, self.names) for one in found]
 
-    def _listed(self, folder: Inode, how: str, deep: bool, inner: bool = False) -> list[Inode]:
-        self.names.load_children(folder, how, inner)
+    def _listed(self, folder: Inode, how: str, deep: bool) -> list[Inode]:
+        self.names.load_children(folder, how)
         found = []
         for name in sorted(folder.children):
             child = folder.children[name]
-            below = self._listed(child, how, deep, True) if deep and child.folder else []
+            below = self._listed(child, how, deep) if deep and child.folder else []
             found += [*below, child] if self.dialect.old else [child, *below]
         return found
 
@@ -119,7 +119,7 @@ class Master(Attributes, Deleting, Renaming, MountTable):
             self.tree.changed(above)
         given = {name: value for name, value in given.items() if name != "xattr" or marked}
         if self.dialect.old:  # in 2.x the parents get the ttl too
-            given.pop("ttl")
+            given = {"ttl_action": self.dialect.ttl_action}
         for name in rest[:-1]:
             above = self.new_inode(above, name, True, mode=0o755, **given)
             if through:
@@ -166,6 +166,8 @@ class Master(Attributes, Deleting, Renaming, MountTable):
             }
             inode = self.new_inode(above, rest[-1], False, **values)
             inode.pinned = inode.pinned or low > 0
+            if options.get("xattrPropStrat", "NEW_PATHS") == "NEW_PATHS":
+                self.sharing[inode.id] = inode.ancestors()[: len(rest) - 1]
             return inode
 
     def _over(self, inode: Inode, path: str, options: Options) -> tuple[Inode, list[str]]:

@@ -47,7 +47,9 @@ class MountTable(Base):
                 "mount": number,
                 "ttl_action": self.dialect.ttl_action,
             }
-            self.new_inode(parent, rest[0], True, **values)
+            inode = self.new_inode(parent, rest[0], True, **values)
+            found = place.stat()
+            inode.modified = int(found.st_mtime * 1000) if found else inode.modified
 
     def _known_as(self, name: str) -> str:
         """Some properties have another name from 2.9.0 on."""

@@ -24,7 +24,7 @@ class Namespace:
 
     def __init__(self, dialect: Dialect, tree: Tree, mounts: Mounts, worker: Path) -> None:
         self.dialect, self.tree, self.mounts, self.worker = dialect, tree, mounts, worker
-        self._absent: set[str] = set(tree.fact("absent", []))
+        self._absent: set[str] = set()  # forgotten with the process, as the server's is
 
     # --- by path -------------------------------------------------------------------------------------------------
 
@@ -81,7 +81,7 @@ class Namespace:
         if not above.folder or not rest:
             return above if not rest else None
         for name in rest:
-            child = self._adopt(above, name)
+            child = self._adopt(above, name) or self._above_a_mount(above, name)
             if child is None:
                 self._note_absent(f"{above.path.rstrip('/')}/{name}")
                 return None
@@ -97,15 +97,11 @@ class Namespace:
 
     def _note_absent(self, path: str) -> None:
         self._absent.add(path)
-        self.tree.set_fact("absent", sorted(self._absent))
 
     def now_present(self, path: str) -> None:
         """Forgets that the path, or one above it, was looked for in vain."""
         names = split(path)
-        found = {"/" + "/".join(names[: n + 1]) for n in range(len(names))} & self._absent
-        if found:
-            self._absent -= found
-            self.tree.set_fact("absent", sorted(self._absent))
+        self._absent -= {"/" + "/".join(names[: n + 1]) for n in range(len(names))}
 
     def _adopt(self, parent: Inode, name: str) -> Inode | None:
         path = f"{parent.path.rstrip('/')}/{name}"
@@ -128,14 +124,26 @@ class Namespace:
             values.update(length=found.st_size, block_size=self.dialect.block, replication_max=-1)
             values["xattr"] = self.etag(values["fingerprint"])
             values["replication_min"] = int(parent.pinned)
-        moment = parent.modified
+        if path in self.mounts.table:
+            values["mount"] = self.mounts.table[path].id
+        moment, changed = parent.modified, int(found.st_mtime * 1000)
         inode = self.tree.add(parent, name, folder, **values)
-        inode.modified, parent.modified = int(found.st_mtime * 1000), moment
+        inode.modified, parent.modified = changed, max(moment, changed)
+        if changed >= moment and inode.xattr:  # as at a creation, the directory above loses its own
+            parent.xattr = dict(inode.xattr)
         self.now_present(path)
         for one in self._not_persisted_above(inode):
             one.state = PERSISTED
             self.tree.changed(one)
         return inode
+
+    def _above_a_mount(self, parent: Inode, name: str) -> Inode | None:
+        """A directory that was renamed away from above a mount point comes back, in the store too."""
+        path = f"{parent.path.rstrip('/')}/{name}"
+        if not self.mounts.holds(path):
+            return None
+        self.mounts.place(path).make_folder(0o755)
+        return self._adopt(parent, name)
 
     def etag(self, marks: dict[str, str]) -> dict[str, str]:
         """The extended attribute that the server gives a file of the store below."""
@@ -152,14 +160,11 @@ class Namespace:
             parent = parent.parent
         return found
 
-    def load_children(self, folder: Inode, how: str = "ONCE", inner: bool = False) -> None:
-        """Takes what the store below has in a directory and the tree has not. inner: as part of the one above it."""
+    def load_children(self, folder: Inode, how: str = "ONCE") -> None:
+        """Takes what the store below has in a directory and the tree has not."""
         if how == "NEVER" or not folder.persisted or (how == "ONCE" and folder.loaded):
             return
-        new = [name for name in self.names_below(folder) if name not in folder.children]
-        if self.dialect.has("etag") and folder.parent is not None and (folder.mount or (inner and new)):
-            folder.xattr = {**folder.xattr, "s3_etag": ""}
-            self.tree.changed(folder)
+        new = sorted(name for name in self.names_below(folder) if name not in folder.children)
         for name in new:
             self._adopt(folder, name)
         if not folder.loaded:

@@ -99,9 +99,10 @@ class Mounts:
         self._tree = tree
         kept = tree.fact("mounts") or {"/": asdict(Mount(1, root))}
         self.table = {path: Mount(**values) for path, values in kept.items()}
+        self._kept = dict(self.table)
 
     def _keep(self) -> None:
-        self._tree.set_fact("mounts", {path: asdict(mount) for path, mount in self.table.items()})
+        self._tree.set_fact("mounts", {path: asdict(mount) for path, mount in self._kept.items()})
 
     def place(self, path: str) -> Place:
         """The store's place for a path."""
@@ -120,13 +121,15 @@ class Mounts:
 
     def add(self, path: str, mount: Mount) -> None:
         """A new mount; the caller has checked it."""
-        self.table[path] = mount
+        self.table[path] = self._kept[path] = mount
         self._keep()
 
-    def remove(self, path: str) -> None:
-        """Takes a mount away; its data stays."""
+    def remove(self, path: str, forget: bool = True) -> None:
+        """Takes a mount away; its data stays. forget=False: it comes back with the next start."""
         self.table.pop(path)
-        self._keep()
+        if forget:
+            self._kept.pop(path, None)
+            self._keep()
 
     def describe(self, masked: bool) -> dict[str, Any]:
         """As the master's info shows it."""

@@ -25,6 +25,7 @@ class Stream:
 
     def __init__(self, inode: Inode, path: str, file: Any, write_type: str = "") -> None:
         self.inode, self.path, self.file, self.write_type = inode, path, file, write_type
+        self.mode = inode.mode  # as it was then: what it becomes meanwhile does not reach the store below
         self.used = time.monotonic()
         self.lock = threading.Lock()
         self.failed = False
@@ -139,7 +140,7 @@ class Streams:
         if through:
             with master.lock:
                 master.persist_folders(inode.parent)
-            place.put(content, inode.mode)
+            place.put(content, stream.mode)
         with master.change():
             inode.length, inode.completed, inode.begun = size, True, False
             inode.modified = inode.accessed = now_ms()
@@ -147,7 +148,11 @@ class Streams:
             inode.cached = stream.write_type != "THROUGH" and inode.replication_min <= 1
             if through:
                 inode.fingerprint = place.marks()
-                inode.xattr = {**inode.xattr, **master.names.etag(inode.fingerprint)}
+                added = master.names.etag(inode.fingerprint)
+                for one in (inode, *master.sharing.pop(inode.id, [])):
+                    one.xattr = {**one.xattr, **added}
+                    if master.tree.known(one):
+                        master.tree.changed(one)
             if stream.write_type == "ASYNC_THROUGH":
                 self._persist_later(inode, content, place)
             if not inode.cached:
@@ -169,7 +174,7 @@ class Streams:
         place = master.mounts.place(stream.path)
         kept = master.worker / f"{stream.inode.id}.deleted"
         if kept.exists():
-            place.put(kept, stream.inode.mode)
+            place.put(kept, stream.mode)
             kept.unlink()
 
     # --- reading -------------------------------------------------------------------------------------------------

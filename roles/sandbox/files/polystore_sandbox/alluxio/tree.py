@@ -66,6 +66,10 @@ class Inode:
         """Whether Alluxio says so."""
         return self.state == PERSISTED
 
+    def ancestors(self) -> list[Inode]:
+        """All directories above, the nearest first."""
+        return [] if self.parent is None else [self.parent, *self.parent.ancestors()]
+
     def below(self) -> Iterator[Inode]:
         """Everything below, parents first."""
         for child in list(self.children.values()):
@@ -90,6 +94,7 @@ class Tree:
             self._base.execute(line).fetchall()
         self._changed: dict[int, Inode] = {}
         self._dropped: set[int] = set()
+        self._told: set[str] = set()
         self._facts: dict[str, Any] = {
             name: json.loads(value) for name, value in self._base.execute("SELECT name, value FROM facts")
         }
@@ -115,9 +120,9 @@ class Tree:
         return self._facts.get(name, default)
 
     def set_fact(self, name: str, value: Any) -> None:
-        """Keeps a value; at once."""
+        """Keeps a value, with the next commit."""
         self._facts[name] = value
-        self._base.execute("REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value)))
+        self._told.add(name)
 
     def changed(self, inode: Inode) -> None:
         """To be written at the next commit."""
@@ -169,7 +174,7 @@ class Tree:
 
     def commit(self) -> None:
         """Writes what changed."""
-        if not self._changed and not self._dropped:
+        if not self._changed and not self._dropped and not self._told:
             return
         rows = [
             (number, None if inode.parent is None else inode.parent.id, _text(inode))
@@ -179,9 +184,12 @@ class Tree:
         self._base.execute("BEGIN")
         self._base.executemany("REPLACE INTO inodes VALUES (?, ?, ?)", rows)
         self._base.executemany("DELETE FROM inodes WHERE id = ?", [(number,) for number in self._dropped])
+        facts = [(name, json.dumps(self._facts[name])) for name in self._told]
+        self._base.executemany("REPLACE INTO facts VALUES (?, ?)", facts)
         self._base.execute("COMMIT")
         self._changed.clear()
         self._dropped.clear()
+        self._told.clear()
 
 
 def _text(inode: Inode) -> str:
