@@ -216,7 +216,6 @@ def test_what_is_refused(place: Place) -> None:
     assert "alluxio_proxy_port" in place.bad(properties={"alluxio.proxy.web.port": 1})
     assert not place.control("status")["running"]
     digest = hashlib.sha256(pathlib.Path(place.settings["archive_src"]).read_bytes()).hexdigest()
-    assert place.good("--check", archive_checksum="sha256:" + digest) > 0
     place.release("2.9.5")
     words = place.bad(archive_checksum="sha256:" + digest)
     assert "not sha256:" + digest in words, words
