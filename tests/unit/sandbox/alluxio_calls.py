@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import urllib.parse
 from collections.abc import Iterator
 from typing import Any
@@ -39,6 +40,11 @@ class Proxy:
             except ValueError:
                 return answer.status, data
         return answer.status, data
+
+    def socket(self) -> socket.socket:
+        """A connection for a request that no library sends."""
+        place = urllib.parse.urlsplit(self.server.url)
+        return socket.create_connection((place.hostname, place.port), timeout=30)
 
     def op(self, path: str, operation: str, body: Any = None, **query: str) -> Answer:
         """One operation."""

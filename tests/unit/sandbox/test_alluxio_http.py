@@ -8,9 +8,7 @@ from __future__ import annotations
 import concurrent.futures
 import http.client
 import json
-import socket
 import time
-import urllib.parse
 import urllib.request
 from typing import Any
 
@@ -80,7 +78,7 @@ def test_connections_that_end_without_an_answer(proxy: Proxy, top: str, action: 
 
 def test_an_upload_that_is_cut_is_short_and_complete_once_closed(each: Proxy, top: str) -> None:
     number = each.made(top + "/f", "create-file", THROUGH)
-    with socket.create_connection(urllib.parse.urlsplit(each.server.url).netloc.split(":")) as sock:
+    with each.socket() as sock:
         head = f"POST /api/v1/streams/{number}/write HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n"
         sock.sendall(head.encode() + b"x" * 1000)
     each.server.wait_for(lambda: any(e["bytes_in"] == 1000 for e in each.server.requests(path=f"/{number}/write")))
@@ -134,7 +132,7 @@ def test_chunked_bodies_and_those_that_wait_for_a_word(proxy: Proxy, top: str) -
     )
     answer = proxy.connection.getresponse()
     assert (answer.status, answer.read()) == (200, b"5")
-    with socket.create_connection(urllib.parse.urlsplit(proxy.server.url).netloc.split(":")) as sock:
+    with proxy.socket() as sock:
         head = f"POST /api/v1/streams/{number}/write HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n"
         sock.sendall(head.encode() + b"Expect: 100-continue\r\n\r\n")
         assert sock.recv(100).startswith(b"HTTP/1.1 100 ")
