@@ -345,7 +345,8 @@ def real_life(place: Place, port: int, name: str) -> None:
 
 def alluxio_major(place: Place) -> int:
     """The major version of the Java in use."""
-    words = subprocess.run([place.settings["java_home"] + "/bin/java", "-version"], capture_output=True, text=True)
+    command = [place.settings["java_home"] + "/bin/java", "-version"]
+    words = subprocess.run(command, capture_output=True, text=True, check=True)
     return int(words.stderr.split('"')[1].split(".")[0])
 
 

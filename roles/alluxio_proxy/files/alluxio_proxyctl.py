@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright: (c) 2026, polystore.storage contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -170,6 +169,7 @@ class Home:
 
     def supervisor(self) -> int | None:
         """The process id of the supervisor; 0 when it has just begun, None when there is none."""
+        text = b""
         try:
             with self.lock.open("rb") as file:
                 text = file.read().strip()
