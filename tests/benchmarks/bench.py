@@ -68,9 +68,8 @@ class Bench:
     @functools.cached_property
     def alluxio(self) -> str:
         """The proxy's address of a real Alluxio 2.9.6. Raises Missing."""
-        room = {"alluxio.worker.tieredstore.level0.dirs.quota": "4GB"}
         try:
-            url: str = alluxio_real.launch("2.9.6", properties=room).direct_url
+            url: str = alluxio_real.launch("2.9.6").direct_url
             return url
         except (OSError, RuntimeError) as reason:
             raise Missing("no real Alluxio: %s" % reason) from None

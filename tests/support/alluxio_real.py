@@ -314,7 +314,8 @@ class RealAlluxio:
             "alluxio.worker.tieredstore.levels": "1",
             "alluxio.worker.tieredstore.level0.alias": "SSD",
             "alluxio.worker.tieredstore.level0.dirs.path": str(home / "worker"),
-            "alluxio.worker.tieredstore.level0.dirs.quota": "1GB",
+            # Every stream that a killed client left open holds a whole block: room for hundreds of them.
+            "alluxio.worker.tieredstore.level0.dirs.quota": "64GB",
             "alluxio.security.login.username": getpass.getuser(),
             "alluxio.user.rpc.retry.max.duration": "5s",
         }
