@@ -83,13 +83,15 @@ class Nursery:
 
 
 class Place(Protocol):
-    """Where a campaign happens. contents: all that a reader sees; tidy: asserts that nothing else is there."""
+    """Where a campaign happens."""
 
     server: Any
 
-    def contents(self) -> dict[str, bytes]: ...
+    def contents(self) -> dict[str, bytes]:
+        """All that a reader sees, by name."""
 
-    def tidy(self) -> None: ...
+    def tidy(self) -> None:
+        """Asserts that nothing else is there."""
 
 
 @dataclasses.dataclass
