@@ -75,6 +75,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def answer(self) -> None:
         operation = self.path.split("?")[0].rsplit("/", 1)[-1]
+        given = {name.lower(): value for name, value in self.headers.items()}
+        seen = Seen(self.command, self.path, operation, given, b"", 0, self.client_address[1])
+        with self.server.turn:  # in the order in which requests begin, whatever becomes of their bodies
+            place = len(self.server.log)
+            self.server.log.append(seen)
         due = length = int(self.headers.get("content-length", 0))
         kept = b""
         while due:
@@ -83,9 +88,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 break
             due -= len(block)
             kept = (kept + block)[:100000]
-        given = {name.lower(): value for name, value in self.headers.items()}
-        seen = Seen(self.command, self.path, operation, given, kept, length - due, self.client_address[1])
-        self.server.log.append(seen)
+        seen = self.server.log[place] = seen._replace(body=kept, length=length - due)
         told = self.server.next(seen)
         if callable(told):
             told(self)
@@ -122,6 +125,7 @@ class Double(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.url = "http://127.0.0.1:%d" % self.server_port
         self.log: list[Seen] = []
+        self.turn = threading.Lock()
         self.end = threading.Event()
         self.answers: dict[str, list[Answer | Callable[[Handler], None]]] = {
             "info": [Answer(body={"version": version, "configuration": {}, "startTimeMs": 1, "uptimeMs": 2})],

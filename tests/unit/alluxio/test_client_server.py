@@ -163,7 +163,7 @@ def test_an_upload_whose_content_ends_early_leaves_nothing(server: AlluxioServer
     assert "not 900000 bytes long" in error.message
     assert proxy.get_status(path, sync=True) is None and not (server.ufs / path[1:]).exists()
     asked = [entry["path"].rsplit("/", 1)[-1] for entry in server.writes(mark)]
-    assert asked[0] == "create-file" and asked[-2:] == ["close", "delete"]
+    assert [one for one in asked if one != "write"] == ["create-file", "close", "delete"]  # a cut one is logged late
 
 
 def test_changes_behind_are_seen_when_asked_for(server: AlluxioServer, proxy: AlluxioClient) -> None:
