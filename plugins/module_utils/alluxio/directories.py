@@ -17,6 +17,7 @@ from ansible_collections.polystore.storage.plugins.module_utils.core.resource im
     Made,
     Resource,
     State,
+    about,
     compare,
     differences,
     directive,
@@ -169,7 +170,7 @@ class Directories(Resource):
         info, now = self.infos[item.path], self._now(item.path)
         if not info["folder"]:
             return
-        try:
+        with about(item):
             if item.state == "absent" and not item.recursive and not info["mount_point"]:
                 self.rows[item.path] = self.client.list_status(now)
             elif item.state == "absent":
@@ -178,9 +179,6 @@ class Directories(Resource):
                 self.rows[item.path] = common.guard(self.client, now, "renamed", info)
             elif item.attributes_recursive:
                 self.rows[item.path] = self.client.list_status(now, recursive=True, sync=item.sync_metadata)
-        except StorageError as error:
-            error.item = error.item or item.path
-            raise
 
     # --- planning
 
