@@ -194,8 +194,7 @@ def shaped(case: Case, world: World) -> None:
     for name, value in case.identity(world).items():
         assert one["resource"][name] == value
     again, batch = world.run(**args), world.run(batch=[args])
-    assert case.steady(batch["resource"]) == case.steady(again["resource"])
-    assert batch["resources"] == [batch["resource"]]
+    assert [case.steady(state) for state in batch["resources"]] == [case.steady(again["resource"])]
     assert sum(batch["summary"][name] for name in SUMMARY) == batch["summary"]["unchanged"] == 1
     twice = run_task(case.subject, world.server, batch=[args, args])
     assert twice["failed"] is True
