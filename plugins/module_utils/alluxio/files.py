@@ -173,7 +173,7 @@ class Writer:
             common.homes(self.client, path, kwargs)
         try:
             size = None if block_size is KEEP else block_size
-            with contextlib.closing(digest):
+            with digest:
                 read = functools.partial(source.reader, digest=None if checksum else digest)
                 self.client.upload(temporary, read, source.size, recursive=True, block_size=size, **kwargs)
             info = self.settled.call(lambda: self._arrived(temporary, path, source.size))

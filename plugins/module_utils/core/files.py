@@ -21,6 +21,7 @@ from ansible_collections.polystore.storage.plugins.module_utils.core.resource im
 from ansible_collections.polystore.storage.plugins.module_utils.core.values import KEEP, Selection, new_md5, share
 
 CHUNK = 256 * 1024
+ALONE = 1024 * 1024
 
 
 class Reader(io.RawIOBase):
@@ -56,16 +57,24 @@ class Reader(io.RawIOBase):
 
 
 class Beside:
-    """Feeds a digest in a thread of its own, so that hashing and sending go on at the same time; close() it."""
+    """Feeds a digest in a thread of its own, so that hashing and the network go on at the same time; close() it.
+
+    The first MiB is hashed at once: for small content a thread costs more than it saves.
+    """
 
     def __init__(self, digest: Any) -> None:
         self._digest = digest
+        self._seen = 0
         self._pieces: queue.Queue[bytes] = queue.Queue(8)
         self._thread: threading.Thread | None = None
 
     def update(self, data: bytes) -> None:
         """Hash data, soon."""
         if self._thread is None:
+            if self._seen < ALONE:
+                self._seen += len(data)
+                self._digest.update(data)
+                return
             self._thread = threading.Thread(target=self._feed, daemon=True)
             self._thread.start()
         if data:
@@ -74,6 +83,12 @@ class Beside:
     def _feed(self) -> None:
         for data in iter(self._pieces.get, b""):
             self._digest.update(data)
+
+    def __enter__(self) -> Beside:
+        return self
+
+    def __exit__(self, *_what: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Wait until all is hashed."""
