@@ -97,7 +97,7 @@ def run(
         paths = [SUITES[suite] for suite in suites if (collection / SUITES[suite]).is_dir()]
         if not paths:
             sys.exit("There is nothing to run in %s" % ", ".join(suites))
-        workers = min(2, os.cpu_count() or 1)
+        workers = 2 * (os.cpu_count() or 1)
         command = [str(interpreter), "-m", "pytest", "-q", "-p", "no:cacheprovider", "--junitxml=%s" % junit]
         command += ["-n", str(workers), "--dist=worksteal", *(options or []), *paths]
         code = subprocess.run(command, cwd=collection, env=env, check=False).returncode

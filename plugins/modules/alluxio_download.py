@@ -12,7 +12,7 @@ version_added: 0.1.0
 author: polystore.storage contributors (@polystore)
 description:
   - Brings a file, or everything below a directory, to the executing host, and only what differs.
-  - What is there is compared by size, and by the MD5 that M(polystore.storage.alluxio_file) and
+  - What is there is compared by size, and by the SHA-256 that M(polystore.storage.alluxio_file) and
     M(polystore.storage.alluxio_sync) keep beside a file's content (Alluxio 2.9.0 and later). Alluxio itself has no
     checksums, so content that others have written is read and compared as it comes.
   - One listing tells all of a tree.
@@ -80,7 +80,7 @@ resource:
   sample:
     action: created
     dest: /tmp/summary.csv
-    digest: 0cc175b9c0f1b6a831c399e269772661
+    digest: ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb
     mode: "0644"
     size: 1
     source: /reports/2026/summary.csv
@@ -103,7 +103,7 @@ resources:
       description: Size in bytes.
       type: int
     digest:
-      description: MD5 of the content, where one is kept beside the file.
+      description: SHA-256 of the content, where one is kept beside the file.
       type: str
     mode:
       description: Permissions.

@@ -13,7 +13,7 @@ description:
   - Declares files, their content (a local file, text or base64) and their attributes.
   - Files in Alluxio are written once. New content is written beside the file under a hidden name, its length is
     checked, and then it is renamed, so that a reader sees the old content or the new, and never a part of it.
-  - Whether the content is the same is decided by the length and by an MD5 that this collection keeps in an extended
+  - Whether the content is the same is decided by the length and by a SHA-256 that this collection keeps in an extended
     attribute (C(polystore.digest)) of the files it writes. See O(compare) for files that have none.
   - Directories above the file are made where they are missing. A directory at O(path) is never replaced or removed.
   - An option that is left out is left alone on the server, also when the content is replaced.
@@ -37,8 +37,8 @@ options:
     description:
       - How it is decided whether the content is the same. An incomplete file, which somebody is writing or has left so,
         never is, and neither is one whose content is neither in Alluxio nor in the store below.
-      - V(checksum) compares the length and the MD5 that is kept with the file. Where there is none, the content is read
-        and compared once, if the length is the same, and its MD5 is kept from then on.
+      - V(checksum) compares the length and the SHA-256 that is kept with the file. Where there is none, the content is
+        read and compared once, if the length is the same, and its SHA-256 is kept from then on.
       - V(content) reads and compares the content in every run. V(size) compares the length alone. V(exists) leaves a
         file alone that is there.
     type: str
@@ -50,7 +50,7 @@ extends_documentation_fragment:
   - polystore.storage.engine
   - polystore.storage.content
 notes:
-  - Keeping the MD5 of a file that had none is a write, which RV(summary) counts, but no change of the file; it is not
+  - Keeping the SHA-256 of a file that had none is a write, which RV(summary) counts, but no change of it; that is not
     done in check mode, and the task does not report a change because of it.
   - Alluxio before 2.9.0 keeps no extended attributes. V(checksum) then reads and compares the content in every run
     when the lengths are equal; O(compare=size) does not.
@@ -113,7 +113,7 @@ resources:
       description: Bytes.
       type: int
     checksum:
-      description: MD5 of the content, where it is known without reading it.
+      description: SHA-256 of the content, where it is known without reading it.
       type: str
     completed:
       description: V(false) for a file that is incomplete; of others nothing is said.
@@ -152,7 +152,7 @@ resources:
     - path: /data/in/snakes.csv
       action: created
       size: 11
-      checksum: 5eb63bbbe01eeed093cb22bb8f5acdc3
+      checksum: b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9
       mode: "0640"
       owner: alluxio
       group: alluxio

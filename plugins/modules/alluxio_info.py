@@ -92,7 +92,7 @@ proxy:
 status:
   description:
     - The file or directory, under the names of M(polystore.storage.alluxio_file); none if there is none.
-    - C(checksum) is the MD5 that these modules keep beside the content of a file, where there is one.
+    - C(checksum) is the SHA-256 that these modules keep beside the content of a file, where there is one.
   returned: when gathered
   type: dict
   sample:

@@ -26,8 +26,8 @@ options:
     description:
       - How it is decided whether a file is the same. An incomplete file never is, and neither is one whose content
         is neither in Alluxio nor in the store below.
-      - V(checksum) compares the length and the MD5 that is kept with the file. Where there is none, the content is read
-        and compared once, if the length is the same, and its MD5 is kept from then on.
+      - V(checksum) compares the length and the SHA-256 that is kept with the file. Where there is none, the content is
+        read and compared once, if the length is the same, and its SHA-256 is kept from then on.
       - V(content) reads and compares the content in every run. V(size) compares the length alone. V(exists) leaves a
         file alone that is there.
     type: str
@@ -45,7 +45,7 @@ notes:
     and it is not excluded, the task fails and names it.
   - With O(shard), directories are not pruned.
   - With O(state=absent), the files that the local files stand for are deleted, and nothing else.
-  - Keeping the MD5 of a file that had none is a write, which RV(summary) counts, but no change; it is not done in check
+  - Keeping the SHA-256 of a file that had none is a write, which RV(summary) counts, but no change; not done in check
     mode. Alluxio before 2.9.0 keeps none, so that V(checksum) reads and compares the content in every run where the
     lengths are equal; O(compare=size) does not.
   - Before Alluxio 2.9.1 a file that is replaced is missing for a moment.
@@ -98,7 +98,7 @@ resources:
       description: Bytes.
       type: int
     checksum:
-      description: MD5 of the content, where it is known without reading it.
+      description: SHA-256 of the content, where it is known without reading it.
       type: str
     completed:
       description: V(false) for a file that is incomplete; of others nothing is said.
@@ -110,7 +110,7 @@ resources:
     - path: /archive/results/index.html
       action: created
       size: 11
-      checksum: 5eb63bbbe01eeed093cb22bb8f5acdc3
+      checksum: b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9
 summary:
   description: How many files were created, updated, deleted, unchanged and failed; and requests, writes and bytes.
   returned: success, and on failure what had been done

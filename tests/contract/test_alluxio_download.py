@@ -35,7 +35,7 @@ class Shelf:
     def put(self, name, content=b"", xattr=None):
         path = "%s/%s" % (self.top, name)
         if xattr is None and self.digests:
-            xattr = {common.DIGEST: common.digest(hashlib.md5(content).hexdigest(), len(content))}
+            xattr = {common.DIGEST: common.digest(hashlib.sha256(content).hexdigest(), len(content))}
         self.client.upload(path, lambda: io.BytesIO(content), len(content), xattr=xattr)
 
     def replace(self, name, content):
@@ -106,7 +106,7 @@ def test_a_file(shelf, tmp_path):
     dest = tmp_path / "sub" / "bird"
     options = {"path": shelf.top + "/dir/my bird #1 50% ü&;+.txt", "dest": str(dest)}
     done = contract(shelf, {"sub/bird": b"tweet"}, tmp_path, **options)
-    assert done["resource"].get("digest") == (hashlib.md5(b"tweet").hexdigest() if shelf.digests else None)
+    assert done["resource"].get("digest") == (hashlib.sha256(b"tweet").hexdigest() if shelf.digests else None)
     mark = shelf.server.mark()
     shelf.download(**options)
     read = [] if shelf.digests else ["get-status", "open-file", "read", "close"]
@@ -156,7 +156,7 @@ def test_an_unchanged_tree_costs_one_listing(shelf, tmp_path):
 def test_content_of_others_is_compared_as_it_comes(shelf, tmp_path):
     shelf.put("plain", b"theirs" * 1000, xattr={})
     if shelf.digests:
-        shelf.put("lying", b"theirs", xattr={common.DIGEST: common.digest(hashlib.md5(b"other").hexdigest(), 5)})
+        shelf.put("lying", b"theirs", xattr={common.DIGEST: common.digest(hashlib.sha256(b"other").hexdigest(), 5)})
     shelf.download(dest=str(tmp_path))
     mark = shelf.server.mark()
     assert not shelf.download(dest=str(tmp_path))["changed"]

@@ -41,8 +41,8 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Writer, "again", Retry(2, sleep=lambda seconds: None))
 
 
-def md5(data: bytes) -> str:
-    return hashlib.md5(data).hexdigest()
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def kept(shelf: Shelf, name: str) -> str | None:
@@ -65,9 +65,14 @@ def test_content_of_each_kind(shelf: Shelf, tmp_path: pathlib.Path) -> None:
     wanted = {"deep/er/" + NAME: LARGE, "text": "grün".encode(), "bytes": b"\0\xff", "empty": b""}
     assert shelf.files() == wanted
     assert [r["size"] for r in result["resources"]] == [len(LARGE), 5, 2, 0]
-    assert [r["checksum"] for r in result["resources"]] == [md5(LARGE), md5("grün".encode()), md5(b"\0\xff"), md5(b"")]
+    assert [r["checksum"] for r in result["resources"]] == [
+        sha256(LARGE),
+        sha256("grün".encode()),
+        sha256(b"\0\xff"),
+        sha256(b""),
+    ]
     if shelf.client.can("xattr"):
-        assert {name: kept(shelf, name) for name in wanted} == {name: md5(data) for name, data in wanted.items()}
+        assert {name: kept(shelf, name) for name in wanted} == {name: sha256(data) for name, data in wanted.items()}
 
 
 def test_unchanged_is_few_requests(new: Shelf) -> None:
@@ -108,7 +113,7 @@ def test_what_is_left_out_stays_when_the_content_is_replaced(shelf: Shelf) -> No
     assert result["resource"]["mode"] == "0604"
     if shelf.client.can("xattr"):
         assert common.state(after)["xattr"] == {"own": "kept", "new": "n"}
-        assert kept(shelf, "f") == md5(b"the new one")
+        assert kept(shelf, "f") == sha256(b"the new one")
 
 
 def test_owner_is_kept_too(shelf: Shelf) -> None:
@@ -130,7 +135,7 @@ def test_a_file_without_digest_is_compared_once(new: Shelf, tmp_path: pathlib.Pa
     assert kept(new, "f") is None
     first = run_ok(FileResource, new.server, **args)
     assert (first["changed"], first["summary"]["writes"]) == (False, 1)
-    assert kept(new, "f") == md5(LARGE)
+    assert kept(new, "f") == sha256(LARGE)
     since = new.server.mark()
     assert run_ok(FileResource, new.server, **args)["changed"] is False
     assert new.operations(since) == ["get-status"]
@@ -176,11 +181,11 @@ def test_compare(shelf: Shelf, compare: str, same_size: bool, other_size: bool) 
 
 
 def test_a_digest_of_another_length_says_nothing(new: Shelf) -> None:
-    new.put("f", b"abc", xattr={common.DIGEST: common.digest(md5(b"xyz1"), 4)})
+    new.put("f", b"abc", xattr={common.DIGEST: common.digest(sha256(b"xyz1"), 4)})
     new.put("g", b"abc", xattr={common.DIGEST: b"nonsense"})
     for name in ("f", "g"):
         assert run_ok(FileResource, new.server, path=new.at(name), content="abc")["changed"] is False
-        assert kept(new, name) == md5(b"abc")
+        assert kept(new, name) == sha256(b"abc")
 
 
 @pytest.mark.parametrize("content", ["whole", ""])
@@ -288,7 +293,7 @@ def test_renamed_from(shelf: Shelf) -> None:
 def test_renamed_and_digest_kept(new: Shelf) -> None:
     new.put("old", b"content")
     new.contract(FileResource, path=new.at("f"), renamed_from=new.at("old"), content="content")
-    assert kept(new, "f") == md5(b"content")
+    assert kept(new, "f") == sha256(b"content")
 
 
 def test_a_source_that_changes_replaces_nothing(

@@ -35,7 +35,7 @@ class Shelf:
 
     def put(self, name: str, content: bytes, **options: Any) -> None:
         if self.client.can("xattr"):
-            digest = common.digest(hashlib.md5(content).hexdigest(), len(content))
+            digest = common.digest(hashlib.sha256(content).hexdigest(), len(content))
             options["xattr"] = {common.DIGEST: digest, "team": "birds ü".encode(), "raw": b"\xff"}
         self.client.upload("%s/%s" % (self.top, name), lambda: io.BytesIO(content), len(content), **options)
 
@@ -83,7 +83,7 @@ def test_a_file(shelf: Shelf) -> None:
     assert told["ufs_path"].endswith(shelf.top + "/file ü #1")
     if shelf.client.can("xattr"):
         assert told["xattr"] == {"team": "birds ü", "raw": {"b64": "/w=="}}
-        assert told["checksum"] == hashlib.md5(b"12345").hexdigest()
+        assert told["checksum"] == hashlib.sha256(b"12345").hexdigest()
     else:
         assert told["xattr"] == {} and "checksum" not in told
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses as dc
+import hashlib
 import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -28,6 +29,10 @@ class AlluxioDownloadItem(DownloadItem):
 
     def label(self) -> str:
         return self.path
+
+
+def _no_crc(_data: bytes, seen: int) -> int:
+    return seen
 
 
 def complete(rows: Iterable[dict[str, Any]]) -> None:
@@ -82,8 +87,11 @@ class AlluxioDownload(Downloads):
 
     @staticmethod
     def _file(row: dict[str, Any], name: str) -> Remote:
-        """detail: the CRC of what has come so far."""
+        """detail: the CRC of what has come so far, where no digest will tell."""
         return Remote(name, row["length"], common.digest_of(row), row["path"], [0])
+
+    def hasher(self, remote: Remote) -> Any:
+        return hashlib.sha256() if remote.digest else None
 
     @contextlib.contextmanager
     def open(self, remote: Remote, offset: int, mark: str) -> Iterator[tuple[str, Iterator[bytes]]]:
@@ -98,14 +106,15 @@ class AlluxioDownload(Downloads):
 
     def _rest(self, remote: Remote, chunks: Iterable[bytes], offset: int) -> Iterator[bytes]:
         place = seen = 0
+        crc = _no_crc if remote.digest else zlib.crc32
         for chunk in chunks:
             if place < offset:
                 head, chunk = chunk[: offset - place], chunk[offset - place :]
-                place, seen = place + len(head), zlib.crc32(head, seen)
+                place, seen = place + len(head), crc(head, seen)
                 if place == offset and seen != remote.detail[0]:
                     raise self._moved(remote)
             if chunk:
-                place, seen = place + len(chunk), zlib.crc32(chunk, seen)
+                place, seen = place + len(chunk), crc(chunk, seen)
                 remote.detail[0] = seen
                 yield chunk
         if place < offset:

@@ -36,7 +36,7 @@ from ansible_collections.polystore.storage.plugins.module_utils.core.resource im
     key,
     merged,
 )
-from ansible_collections.polystore.storage.plugins.module_utils.core.values import KEEP, new_md5
+from ansible_collections.polystore.storage.plugins.module_utils.core.values import KEEP
 
 BYTES = ("src", "content", "content_b64")
 SMALL = 1 << 20  # up to so many bytes a file is hashed before it is sent: that is cheaper than one more request
@@ -105,13 +105,13 @@ class Writer:
                 return {}
             if same_size and self._same(how, source, info):
                 return {}
-        checksum = {"checksum": source.md5()} if same_size or source.size <= SMALL else {}
+        checksum = {"checksum": source.sha256()} if same_size or source.size <= SMALL else {}
         return {"size": source.size, **checksum}
 
     def _same(self, how: str, source: Source, info: State) -> bool:
         known = common.digest_of(info) if how == "checksum" else None
         if known:
-            return known == source.md5()
+            return known == source.sha256()
         found = self._streamed(source, info["path"])
         if found and how == "checksum" and self.client.can("xattr"):
             with self._lock:
@@ -119,10 +119,10 @@ class Writer:
         return bool(found)
 
     def _streamed(self, source: Source, path: str) -> str:
-        """The MD5 of a file that has the content of source, "" of another; read in pieces, up to what differs."""
+        """The SHA-256 of a file that has the content of source, "" of another; read in pieces, up to what differs."""
 
         def once() -> str:
-            digest = new_md5()
+            digest = hashlib.sha256()
             with source.reader(digest=digest) as local, self.client.stream(path, source.size) as chunks:
                 for chunk in chunks:
                     if local.read(len(chunk)) != chunk:
@@ -163,7 +163,7 @@ class Writer:
     def _attempt(self, path: str, source: Source, want: Any, checksum: str | None, new: bool) -> State:
         folder = common.parent(path).rstrip("/")
         temporary = "%s/.polystore-%s-%s" % (folder, mark(path), secrets.token_hex(4))
-        digest = Beside(new_md5())
+        digest = Beside(hashlib.sha256())
         kwargs = common.creation(want, file=True)
         keep = self.client.can("xattr")
         if keep and checksum:

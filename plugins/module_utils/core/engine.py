@@ -56,9 +56,10 @@ def check_unique(items: Iterable[Any]) -> None:
     """Raises OptionError when two items have one identity."""
     seen: set[Key] = set()
     for item in items:
-        if item.key in seen:
+        key = item.key
+        if key in seen:
             raise OptionError("batch", "%s is declared twice" % item.label(), "Each identity may be declared once")
-        seen.add(item.key)
+        seen.add(key)
 
 
 def brake(scope: Scope) -> None:

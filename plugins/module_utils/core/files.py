@@ -8,12 +8,13 @@ from __future__ import annotations
 import base64
 import binascii
 import dataclasses as dc
+import hashlib
 import io
 import os
 import queue
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError, StorageError
@@ -33,7 +34,8 @@ class Reader(io.RawIOBase):
         self.digest = digest
         self._stream: Any = io.BytesIO(source.data or b"")  # whatever happens next, there is something to close
         self._stream = source.opened() if source.data is None else self._stream
-        self._stream.seek(offset)
+        if offset:
+            self._stream.seek(offset)
 
     def readable(self) -> bool:
         return True
@@ -109,7 +111,7 @@ class Source:
     def __init__(self, path: str | None = None, data: bytes | None = None, option: str = "src") -> None:
         self.path, self.data = path, data
         self.size = len(data or b"")
-        self._digest: str | None = None
+        self._digests: dict[str, str] = {}
         if path is not None:
             try:
                 found = os.stat(path)
@@ -127,7 +129,7 @@ class Source:
     def opened(self) -> Any:
         """The file, open for reading and still the one that was seen first."""
         try:
-            stream = open(self.path or "", "rb", buffering=0)  # noqa: SIM115
+            stream = io.FileIO(self.path or "")
         except OSError as error:
             raise OptionError("src", "%s cannot be read: %s" % (self.path, error.strerror)) from None
         try:
@@ -155,17 +157,24 @@ class Source:
 
     def md5(self, offset: int = 0, length: int | None = None) -> str:
         """The MD5 of a part, in hexadecimal; of the whole it is computed once."""
-        whole = offset == 0 and length is None
-        if whole and self._digest is not None:
-            return self._digest
-        digest = new_md5()
+        if offset == 0 and length is None:
+            return self._whole("md5", new_md5)
+        return self._hashed(new_md5(), offset, length)
+
+    def sha256(self) -> str:
+        """The SHA-256 of the whole, in hexadecimal, computed once."""
+        return self._whole("sha256", hashlib.sha256)
+
+    def _whole(self, name: str, make: Callable[[], Any]) -> str:
+        if name not in self._digests:
+            self._digests[name] = self._hashed(make(), 0, None)
+        return self._digests[name]
+
+    def _hashed(self, digest: Any, offset: int, length: int | None) -> str:
         with self.reader(offset, length, digest) as part:
             while part.read(CHUNK):
                 pass
-        found: str = digest.hexdigest()
-        if whole:
-            self._digest = found
-        return found
+        return str(digest.hexdigest())
 
 
 def _decoded(value: str) -> str:

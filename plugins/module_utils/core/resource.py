@@ -90,11 +90,11 @@ class Item:
     @property
     def key(self) -> Key:
         """The identity, in the order of the key fields."""
-        return tuple(getattr(self, n) for n, o in opts(type(self)).items() if o.role == "key")
+        return tuple([getattr(self, name) for name in _key_names(type(self))])
 
     def identity(self) -> State:
         """The identity by option name, for results and messages."""
-        return {n: getattr(self, n) for n, o in opts(type(self)).items() if o.role == "key"}
+        return {name: getattr(self, name) for name in _key_names(type(self))}
 
     def label(self) -> str:
         """How messages call this item."""
@@ -102,6 +102,7 @@ class Item:
 
 
 _OPTS: dict[type, dict[str, Opt]] = {}
+_KEYS: dict[type, list[str]] = {}
 
 
 def opts(cls: type) -> dict[str, Opt]:
@@ -109,6 +110,12 @@ def opts(cls: type) -> dict[str, Opt]:
     if cls not in _OPTS:
         _OPTS[cls] = {f.name: f.metadata["opt"] for f in dc.fields(cls) if "opt" in f.metadata}
     return _OPTS[cls]
+
+
+def _key_names(cls: type) -> list[str]:
+    if cls not in _KEYS:
+        _KEYS[cls] = [name for name, opt in opts(cls).items() if opt.role == "key"]
+    return _KEYS[cls]
 
 
 def _text(value: Any) -> str:

@@ -72,7 +72,7 @@ def test_another_content_after_a_cut_is_an_error(tmp_path, second):
 
 
 def test_a_change_behind_the_cut_is_told_by_the_digest(tmp_path):
-    digest = b"md5:%s:100" % hashlib.md5(ONE).hexdigest().encode()
+    digest = b"sha256:%s:100" % hashlib.sha256(ONE).hexdigest().encode()
     changed = ONE[:-1] + b"x"
     result = fetch(Proxy(100, (ONE, 10, 50), (changed, 10, None), digest=digest), tmp_path / "f")
     assert result["failed"] and "another digest" in result["msg"]
@@ -91,7 +91,7 @@ def test_a_stream_that_ends_early_is_asked_for_again(tmp_path):
 
 def test_a_digest_for_another_length_is_not_believed(tmp_path):
     (tmp_path / "f").write_bytes(ONE)
-    digest = b"md5:%s:99" % hashlib.md5(ONE).hexdigest().encode()
+    digest = b"sha256:%s:99" % hashlib.sha256(ONE).hexdigest().encode()
     proxy = Proxy(100, (ONE, 10, 30), (ONE, 7, None), digest=digest)
     assert fetch(proxy, tmp_path / "f")["changed"] is False
     assert proxy.streams == []

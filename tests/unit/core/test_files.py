@@ -183,12 +183,17 @@ def test_the_brakes_of_a_tree() -> None:
     assert item.brakes() == {"max_delete": (5, False), "allow_empty": True}
 
 
-def test_a_digest_beside() -> None:
-    pieces = [bytes([n]) * n for n in range(100)]
-    beside = Beside(hashlib.md5())
-    for piece in pieces:
-        beside.update(piece)
+@pytest.mark.parametrize("factor", [1, 1000])
+def test_a_digest_beside(factor: int) -> None:
+    """Small content is hashed at once, large content in a thread."""
+    pieces = [bytes([n]) * n * factor for n in range(100)]
+    with Beside(hashlib.md5()) as beside:
+        for piece in pieces:
+            beside.update(piece)
     assert beside.hexdigest() == hashlib.md5(b"".join(pieces)).hexdigest()
+
+
+def test_a_digest_of_nothing_beside() -> None:
     unused = Beside(hashlib.md5())
     unused.close()
     assert unused.hexdigest() == hashlib.md5().hexdigest()
