@@ -1,0 +1,239 @@
+# Copyright: (c) 2026, polystore.storage contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What all Pachyderm resources share: the connection with its contexts, names, projects, metadata, order."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import dataclasses as dc
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Callable
+
+from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError, StorageError
+from ansible_collections.polystore.storage.plugins.module_utils.core.resource import Change, Item, Key, key
+from ansible_collections.polystore.storage.plugins.module_utils.core.values import plain_text
+from ansible_collections.polystore.storage.plugins.module_utils.pachyderm import client as wire
+
+DEFAULT = "default"  # the project that is always there
+FEW = 8  # of so many wanted things in one place on, the place is listed
+LONG = 600.0  # seconds for what deletes a lot in one transaction
+
+
+class PachydermConnection:
+    """The connection options of every Pachyderm module, and the client they lead to."""
+
+    spec: dict[str, dict[str, Any]] = {
+        "address": {"type": "str"},
+        "auth_token": {"type": "str", "no_log": True},
+        "config_file": {"type": "path"},
+        "context": {"type": "str"},
+        "ca_cert": {"type": "path"},
+        "server_name": {"type": "str"},
+        "timeout": {"type": "int"},
+        "retries": {"type": "int"},
+    }
+
+    @staticmethod
+    def resolve(options: Mapping[str, Any], environ: Mapping[str, str]) -> wire.Settings:
+        """The settings that options, a context that was named, environment and active context lead to, in this order.
+
+        A context's token goes only where the context itself points, unless the context was named. Raises OptionError.
+        """
+        for name, least in (("timeout", 1), ("retries", 0)):
+            if options.get(name) is not None and options[name] < least:
+                raise OptionError(name, "%d is out of bounds" % options[name], "Give %d or more" % least)
+        named = bool(options.get("config_file") or options.get("context"))
+        given = options.get("address") or (None if named else environ.get("PACHD_ADDRESS"))
+        found = _context(options, environ) if named or not given else {}
+        address = given or found.get("address") or environ.get("PACHD_ADDRESS") or "grpc://localhost:30650"
+        tokens = [options.get("auth_token"), environ.get("PACHD_AUTH_TOKEN"), environ.get("AUTH_TOKEN")]
+        tokens.insert(1 if named else 3, found.get("token"))
+        token = next((text for text in tokens if text), None)
+        if token and not re.match(r"^[!-~]+\Z", token):
+            raise OptionError("auth_token", "it holds what no token can", "A token is printable ASCII without blanks")
+        try:
+            tls = wire.target(address)[1]
+        except ValueError as wrong:
+            raise OptionError("address", str(wrong)) from None
+        for name in ("ca_cert", "server_name"):
+            if options.get(name) and not tls:
+                raise OptionError(name, "%s is not TLS" % address, "Write the address with grpcs://")
+        ca_cert = options.get("ca_cert")
+        if ca_cert and not os.path.isfile(ca_cert):
+            raise OptionError("ca_cert", "%s does not exist" % ca_cert)
+        return wire.Settings(
+            address=address,
+            auth_token=token,
+            ca_cert=ca_cert or (found.get("ca") if tls else None),
+            server_name=options.get("server_name"),
+            timeout=options.get("timeout") or 60,
+            retries=4 if options.get("retries") is None else options["retries"],
+        )
+
+    @staticmethod
+    def connect(settings: wire.Settings, parallel: int) -> wire.PachydermClient:
+        """A client; nothing is sent yet."""
+        return wire.PachydermClient(settings, parallel)
+
+    @staticmethod
+    def preload(tokens: Any) -> None:
+        """Import the client library now, before the forks; channels are made after them. Raises MissingLibrary."""
+        wire.preload()
+
+
+CONNECTION = PachydermConnection()
+
+
+def _context(options: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
+    """address, token and ca (PEM) of a context in pachctl's configuration file. Raises OptionError."""
+    home = environ.get("HOME") or os.path.expanduser("~")
+    path = options.get("config_file") or environ.get("PACH_CONFIG")
+    said, option = bool(path), "config_file" if options.get("config_file") or not path else "PACH_CONFIG"
+    path = path or os.path.join(home, ".pachyderm", "config.json")
+    if not said and not options.get("context") and not os.path.exists(path):
+        return {}
+    try:
+        with open(path, encoding="utf-8") as stream:
+            whole = json.load(stream)
+        found = whole.get("v2") or {}
+        contexts = dict(found.get("contexts") or {})
+        name = options.get("context") or found.get("active_context") or ""
+        context = dict(contexts.get(name) or {})
+    except OSError as error:
+        raise OptionError(option, "%s cannot be read: %s" % (path, error.strerror)) from None
+    except (AttributeError, TypeError, ValueError):  # its text holds tokens: nothing of it is quoted
+        raise OptionError(option, "%s is no configuration of pachctl" % path) from None
+    if not context:
+        if not said and not options.get("context"):
+            return {}
+        known = ", ".join(sorted(contexts)) or "none"
+        raise OptionError("context", "%s has no context %s" % (path, name or "that is active"), "It has: %s" % known)
+    return _told(context, path, name)
+
+
+def _told(context: Mapping[str, Any], path: str, name: str) -> dict[str, str]:
+    """What a context says."""
+    forwards = context.get("port_forwarders")
+    port = forwards.get("pachd") if isinstance(forwards, Mapping) else None
+    address = context.get("pachd_address") or ("grpc://localhost:%s" % port if port else "")
+    try:
+        ca = base64.b64decode(context.get("server_cas") or "", validate=True).decode("ascii")
+    except (binascii.Error, TypeError, ValueError):
+        raise OptionError("context", "server_cas of %s in %s is not valid" % (name, path)) from None
+    return {"address": str(address), "token": str(context.get("session_token") or ""), "ca": ca}
+
+
+# --- names
+
+
+def name(value: Any) -> str:
+    """The name of a repo, branch or pipeline: 1 to 63 of letters, digits, "_" and "-". Raises ValueError."""
+    text = plain_text(value)
+    if not re.match(r"^[A-Za-z0-9_-]{1,63}\Z", text):
+        raise ValueError('%r is no name: 1 to 63 letters, digits, "_" and "-"' % (text,))
+    return text
+
+
+def project_name(value: Any) -> str:
+    """The name of a project: up to 51 of letters, digits, "_" and "-", the first no sign. Raises ValueError."""
+    text = plain_text(value)
+    if not re.match(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,50}\Z", text):
+        raise ValueError(
+            '%r is no project: 1 to 51 letters, digits, "_" and "-", beginning with a letter or digit' % (text,)
+        )
+    return text
+
+
+def text(value: Any) -> str:
+    """A description: text that is valid UTF-8. Raises ValueError."""
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        raise ValueError("%r is not valid UTF-8" % (value,)) from None
+    if "\0" in value:  # the server's database keeps none
+        raise ValueError("%r holds a NUL" % (value,))
+    return str(value)
+
+
+def metadata(value: Mapping[str, Any]) -> dict[str, str | None]:
+    """Metadata in its normal form: text values; null means removal. Raises ValueError."""
+    found: dict[str, str | None] = {}
+    for field, content in value.items():
+        if not field or isinstance(content, (dict, list)):
+            raise ValueError("the value of %r is no text" % (field,) if field else "an empty name is none")
+        found[text(field)] = None if content is None else text(_plain(content))
+    return found
+
+
+def _plain(value: Any) -> str:
+    return ("true" if value else "false") if isinstance(value, bool) else str(value)
+
+
+@dc.dataclass
+class InProject(Item):
+    """Something that lies in a project."""
+
+    project: str = key(parse=project_name, default=DEFAULT)
+
+
+def place(repo: Any) -> tuple[str, str]:
+    """(project, name) of a pfs_v2.Repo or pps_v2.Pipeline message; servers before 2.5 name no project."""
+    return (repo.project.name or DEFAULT, repo.name)
+
+
+# --- asking and writing
+
+
+def output_of(client: Any, project: str, repo: str) -> bool:
+    """Whether a repo is the output of a pipeline: one of its name exists."""
+    return pipeline_of(client, project, repo) is not None
+
+
+def pipeline_of(client: Any, project: str, name: str, details: bool = False) -> Any:
+    """The PipelineInfo, or None."""
+    request = client.message("pps_v2.InspectPipelineRequest", pipeline=client.pipeline(project, name), details=details)
+    return client.maybe("pps_v2.API/InspectPipeline", request)
+
+
+def edit_metadata(client: Any, target: Mapping[str, Any], before: Mapping[str, str], after: Mapping[str, str]) -> None:
+    """Lead the metadata of a thing from before to after, in one call. target: picker fields such as picked() gives."""
+    edits = [{"edit_key": {"key": k, "value": v}} for k, v in sorted(after.items()) if before.get(k) != v]
+    edits += [{"delete_key": {"key": k}} for k in sorted(before) if k not in after]
+    if edits:
+        rows = [client.message("metadata.Edit", **target, **edit) for edit in edits]
+        client.call("metadata.API/EditMetadata", client.message("metadata.EditMetadataRequest", edits=rows))
+
+
+def picked(project: str, repo: str = "") -> dict[str, Any]:
+    """The target of edit_metadata: a repo, or without one the project."""
+    if not repo:
+        return {"project": {"name": project}}
+    return {"repo": {"name": {"project": {"name": project}, "name": repo, "type": "user"}}}
+
+
+@contextlib.contextmanager
+def after(done: str) -> Iterator[None]:
+    """An error raised in this block tells what had been done before it."""
+    try:
+        yield
+    except StorageError as error:
+        error.message = "%s, but then: %s" % (done, error.message)
+        raise
+
+
+def waves(changes: Iterable[list[Change]], needs: Callable[[Change], Iterable[Key]]) -> list[list[list[Change]]]:
+    """Groups of one change each in waves: after those whose keys they need. What goes round in a circle is last."""
+    left, found = list(changes), []
+    while left:
+        keys = {group[0].item.key for group in left}
+        ready = [g for g in left if not (keys - {g[0].item.key}).intersection(needs(g[0]))] or left
+        begun = {id(group) for group in ready}
+        found.append(ready)
+        left = [group for group in left if id(group) not in begun]
+    return found
