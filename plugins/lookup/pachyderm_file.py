@@ -1,0 +1,159 @@
+# Copyright: (c) 2026, polystore.storage contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: pachyderm_file
+short_description: Read files of Pachyderm into a play
+version_added: 0.1.0
+author: polystore.storage contributors (@polystore)
+description:
+  - Gives the content of files of a commit. The controller reads them, whatever host the play is about.
+  - The connection comes from the options, or from the environment as for the modules. C(module_defaults) do not reach
+    lookups.
+options:
+  _terms:
+    description: The paths of the files.
+    required: true
+    type: list
+    elements: str
+  repo:
+    description:
+      - The repo that the files are in.
+    type: str
+    required: true
+  branch:
+    description:
+      - The branch whose newest commit is meant, V(master) if neither this nor O(commit) is set.
+    type: str
+  commit:
+    description:
+      - The commit, as an id of 32 digits, or counted back from an id or from the newest commit of a branch, as
+        V(master^) and V(master^2).
+    type: str
+  encoding:
+    description:
+      - V(text) is UTF-8 text. V(b64) is base64, for everything else.
+    type: str
+    choices: [text, b64]
+    default: text
+  max_bytes:
+    description:
+      - The largest content that is read, in bytes or with a unit such as V(64k). More is an error.
+    type: raw
+    default: 1M
+extends_documentation_fragment:
+  - polystore.storage.pachyderm
+  - polystore.storage.pachyderm.project
+notes:
+  - Large files belong on disk, where M(polystore.storage.pachyderm_download) brings them without a copy in memory.
+  - All files of one look-up come from the same commit. One that is open or has failed is an error.
+seealso:
+  - module: polystore.storage.pachyderm_download
+"""
+
+EXAMPLES = r"""
+- name: Show a small file
+  ansible.builtin.debug:
+    msg: "{{ lookup('polystore.storage.pachyderm_file', '/notes.txt', repo='photos', address='grpc://pachd:30650') }}"
+
+- name: Write a binary one to another repo
+  polystore.storage.pachyderm_file:
+    repo: archive
+    path: /liberty.png
+    content_b64: "{{ lookup('polystore.storage.pachyderm_file', '/liberty.png', repo='photos', encoding='b64') }}"
+"""
+
+RETURN = r"""
+_raw:
+  description: The content of each file.
+  type: list
+  elements: str
+"""
+
+import base64
+import contextlib
+import os
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.plugins.lookup import LookupBase
+from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError, StorageError
+from ansible_collections.polystore.storage.plugins.module_utils.core.host import client_for
+from ansible_collections.polystore.storage.plugins.module_utils.core.values import KEEP, human, size
+from ansible_collections.polystore.storage.plugins.module_utils.pachyderm import common, download
+
+
+def _value(option: str, parse: Any, value: Any) -> Any:
+    try:
+        return parse(value)
+    except ValueError as error:
+        raise OptionError(option, str(error)) from None
+
+
+class Where:
+    """The commit that is read, by the names of the options."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self.project = _value("project", common.project_name, options["project"])
+        self.repo = _value("repo", common.name, options["repo"])
+        self.branch = _value("branch", common.name, options["branch"]) if options["branch"] else KEEP
+        self.commit = options["commit"] or KEEP
+        if self.commit is not KEEP:
+            _value("commit", download.reference, self.commit)
+
+
+def content(client: Any, commit: Any, term: Any, most: int) -> bytes:
+    """The content of the file with this path, at most `most` bytes. Raises StorageError."""
+    path = _value("_terms", download.path, term)
+    file = client.file(commit, path)
+    request = client.message("pfs_v2.InspectFileRequest", file=file)
+    info = client.maybe("pfs_v2.API/InspectFile", request, operation="inspect file")
+    if info is None:
+        raise StorageError("There is no file %s" % path, operation="read file", code="NOT_FOUND")
+    if info.file_type == download.DIRECTORY:
+        raise StorageError("%s is a directory" % path, operation="read file")
+    if info.size_bytes > most:
+        raise StorageError(
+            "%s holds more than %s" % (path, human(most)),
+            operation="read file",
+            hint="Raise max_bytes, or use pachyderm_download",
+        )
+    request = client.message("pfs_v2.GetFileRequest", file=file)
+    found = bytearray()
+    with contextlib.closing(client.stream("pfs_v2.API/GetFile", request)) as parts:
+        for part in parts:
+            found += part.value
+    if len(found) != info.size_bytes:
+        raise StorageError(
+            "%s: %d bytes arrived where %d were due" % (path, len(found), info.size_bytes), operation="read file"
+        )
+    return bytes(found)
+
+
+class LookupModule(LookupBase):  # type: ignore[misc]
+    """Reads files of Pachyderm in the controller."""
+
+    def run(self, terms: list[Any], variables: Any = None, **kwargs: Any) -> list[str]:
+        self.set_options(var_options=variables, direct=kwargs)
+        options = self.get_options()
+        found = []
+        try:
+            most = _value("max_bytes", size, options["max_bytes"])
+            where = Where(options)
+            client = client_for(common.CONNECTION, options, 8, os.environ)
+            commit = download.finished(client, where).commit
+            for term in terms:
+                data = content(client, commit, term, most)
+                if options["encoding"] == "b64":
+                    found.append(base64.b64encode(data).decode("ascii"))
+                    continue
+                try:
+                    found.append(data.decode("utf-8"))
+                except UnicodeDecodeError:
+                    raise StorageError("%s is not UTF-8 text" % term, hint="Read it with encoding='b64'") from None
+        except StorageError as error:
+            raise AnsibleError("polystore.storage.pachyderm_file: %s" % error.told()) from None
+        return found
