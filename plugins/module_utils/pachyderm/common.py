@@ -17,7 +17,7 @@ from typing import Any, Callable
 
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError, StorageError
 from ansible_collections.polystore.storage.plugins.module_utils.core.resource import Change, Item, Key, key
-from ansible_collections.polystore.storage.plugins.module_utils.core.values import plain_text
+from ansible_collections.polystore.storage.plugins.module_utils.core.values import plain_text, plural
 from ansible_collections.polystore.storage.plugins.module_utils.pachyderm import client as wire
 
 DEFAULT = "default"  # the project that is always there
@@ -175,6 +175,13 @@ def _plain(value: Any) -> str:
     return ("true" if value else "false") if isinstance(value, bool) else str(value)
 
 
+def some(names: Iterable[str], noun: str) -> str:
+    """ "3 repos (a, b, c)", and no more than five of them named."""
+    found = sorted(set(names))
+    told = ", ".join(found[:5]) + (", ..." if len(found) > 5 else "")
+    return "%d %s (%s)" % (len(found), noun if len(found) == 1 else plural(noun), told)
+
+
 @dc.dataclass
 class InProject(Item):
     """Something that lies in a project."""
@@ -199,6 +206,13 @@ def pipeline_of(client: Any, project: str, name: str, details: bool = False) -> 
     """The PipelineInfo, or None."""
     request = client.message("pps_v2.InspectPipelineRequest", pipeline=client.pipeline(project, name), details=details)
     return client.maybe("pps_v2.API/InspectPipeline", request)
+
+
+def pipelines_in(client: Any, project: str) -> set[str]:
+    """The names of a project's pipelines, in one call."""
+    fields: dict[str, Any] = {"projects": [{"name": project}]} if client.can("projects") else {}
+    rows = client.stream("pps_v2.API/ListPipeline", client.message("pps_v2.ListPipelineRequest", **fields))
+    return {row.pipeline.name for row in rows}
 
 
 def edit_metadata(client: Any, target: Mapping[str, Any], before: Mapping[str, str], after: Mapping[str, str]) -> None:

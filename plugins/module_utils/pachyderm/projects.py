@@ -1,0 +1,213 @@
+# Copyright: (c) 2026, polystore.storage contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pachyderm projects: their description, metadata and defaults; deleted only when empty, or with all that is inside."""
+
+from __future__ import annotations
+
+import dataclasses as dc
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError, StorageError
+from ansible_collections.polystore.storage.plugins.module_utils.core.resource import (
+    Change,
+    Item,
+    Key,
+    Made,
+    Resource,
+    State,
+    about,
+    compare,
+    directive,
+    key,
+    wanted,
+)
+from ansible_collections.polystore.storage.plugins.module_utils.core.values import KEEP
+from ansible_collections.polystore.storage.plugins.module_utils.pachyderm.common import (
+    CONNECTION,
+    DEFAULT,
+    FEW,
+    LONG,
+    after,
+    edit_metadata,
+    metadata,
+    picked,
+    project_name,
+    some,
+    text,
+)
+
+INSIDE = ("createPipelineRequest", "create_pipeline_request")
+
+
+def document(value: Mapping[str, Any]) -> dict[str, Any]:
+    """A document of project defaults. Raises ValueError."""
+    for name, content in value.items():
+        if name not in INSIDE or not isinstance(content, dict):
+            raise ValueError(
+                "%r cannot be in it: write {createPipelineRequest: {...}}, a part of a pipeline's spec in it" % (name,)
+            )
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):
+        raise ValueError("it holds what JSON cannot") from None
+    return dict(value)
+
+
+def same_document(have: Any, want: Any) -> bool:
+    """Whether two documents of defaults say the same; an empty request is as good as none."""
+
+    def inner(document: Any) -> Any:
+        return next((v for k, v in (document or {}).items() if k in INSIDE), None) or {}
+
+    return bool(inner(have) == inner(want))
+
+
+@dc.dataclass
+class ProjectItem(Item):
+    """One project."""
+
+    name: str = key(parse=project_name)
+    description: str = wanted(parse=text)
+    metadata: Any = wanted("dict", parse=metadata, merge=True)
+    purge_metadata: bool = directive("bool", default=False)
+    defaults: Any = wanted("dict", parse=document, same=same_document)
+    force: bool = directive("bool", default=False)
+
+
+class Projects(Resource):
+    """pachyderm_project."""
+
+    Item = ProjectItem
+    connection = CONNECTION
+    noun = "project"
+
+    @classmethod
+    def validate(cls, item: Any) -> None:
+        if item.state == "absent" and item.name == DEFAULT:
+            raise OptionError("name", "the project default is never deleted", "Delete what is in it")
+
+    def read(self, items: list[Any]) -> dict[Key, State]:
+        self.client.need("projects", "A project")
+        found: dict[Key, State] = {}
+        listed = {}
+        if len(items) >= FEW:
+            rows = self.client.stream("pfs_v2.API/ListProject", self._message("ListProjectRequest"))
+            listed = {info.project.name: info for info in rows}
+
+        def one(item: Any) -> None:
+            with about(item):
+                info = listed.get(item.name) if len(items) >= FEW else self._inspect(item.name)
+                if info is not None:
+                    found[item.key] = self._state(item, info)
+
+        self.run.workers.each(one, items)
+        return found
+
+    def plan(self, item: Any, present: State | None) -> Change | None:
+        change = compare(item, present)
+        if change is None:
+            return None
+        if change.action != "deleted":
+            if "metadata" in change.fields:
+                self.client.need("metadata", "metadata")
+            if change.fields.get("defaults"):
+                self.client.need("defaults", "defaults")
+            return change
+        inside = (present or {}).get("_inside") or []
+        if inside and not item.force:
+            raise StorageError(
+                "it still holds %s" % some([name for _type, name in inside], "repo"),
+                operation="delete project",
+                code="NOT_EMPTY",
+                hint="Set force: true to delete its pipelines and its repos with all data in them",
+            )
+        return change
+
+    def make(self, group: list[Change]) -> list[Made]:
+        change = group[0]
+        name, fields = change.item.name, change.fields
+        if change.action == "deleted":
+            self._delete(name, bool((change.before or {}).get("_inside")))
+            return [Made(change)]
+        done = "nothing was changed"
+        if change.action == "created" or "description" in fields:
+            new = change.action == "created"
+            self._create(name, fields.get("description", ""), update=not new)
+            done = "the project was created" if new else "the description was changed"
+        with after(done):
+            if "metadata" in fields:
+                edit_metadata(
+                    self.client, picked(name), (change.before or {}).get("metadata") or {}, fields["metadata"]
+                )
+            if change.action == "created" and self.client.can("defaults"):
+                self._inherited(name, fields.get("defaults", KEEP))
+            elif fields.get("defaults") is not None:
+                self._set_defaults(name, fields["defaults"])
+        return [Made(change)]
+
+    # --- calls
+
+    def _message(self, name: str, **fields: Any) -> Any:
+        return self.client.message("pfs_v2." + name, **fields)
+
+    def _inspect(self, name: str) -> Any:
+        request = self._message("InspectProjectRequest", project={"name": name})
+        return self.client.maybe("pfs_v2.API/InspectProject", request)
+
+    def _state(self, item: Any, info: Any) -> State:
+        found: State = {"description": info.description}
+        if self.client.can("metadata"):
+            found["metadata"] = dict(sorted(info.metadata.items()))
+        if item.state == "absent":
+            request = self._message("ListRepoRequest", projects=[{"name": item.name}])
+            rows = self.client.stream("pfs_v2.API/ListRepo", request)
+            found["_inside"] = [(row.repo.type, row.repo.name) for row in rows]
+        elif item.defaults is not KEEP:
+            found["defaults"] = self._defaults(item.name) if self.client.can("defaults") else {}
+        return found
+
+    def _create(self, name: str, description: str, update: bool) -> None:
+        request = self._message("CreateProjectRequest", project={"name": name}, description=description, update=update)
+        self.client.call("pfs_v2.API/CreateProject", request)
+
+    def _defaults(self, name: str) -> dict[str, Any]:
+        request = self.client.message("pps_v2.GetProjectDefaultsRequest", project={"name": name})
+        found = json.loads(self.client.call("pps_v2.API/GetProjectDefaults", request).project_defaults_json or "{}")
+        return found if isinstance(found, dict) else {}
+
+    def _set_defaults(self, name: str, document: Mapping[str, Any]) -> None:
+        request = self.client.message(
+            "pps_v2.SetProjectDefaultsRequest",
+            project={"name": name},
+            project_defaults_json=json.dumps(document, sort_keys=True),
+        )
+        self.client.call("pps_v2.API/SetProjectDefaults", request, operation="set project defaults")
+
+    def _inherited(self, name: str, want: Any) -> None:
+        """Give a new project its defaults, or none: the server keeps those of a deleted one of the same name."""
+        want = {} if want is KEEP else want
+        if not same_document(self._defaults(name), want):
+            self._set_defaults(name, want)
+
+    def _delete(self, name: str, inside: bool) -> None:
+        """Pipelines, repos, defaults, then the project: its own force leaves everything where it is, and fails."""
+        project, done = {"name": name}, "nothing was deleted"
+        if inside:
+            request = self.client.message("pps_v2.DeletePipelinesRequest", projects=[project], force=True)
+            self.client.call("pps_v2.API/DeletePipelines", request, timeout=LONG, operation="delete pipelines")
+            with after("its pipelines were deleted"):
+                request = self._message("DeleteReposRequest", projects=[project], force=True)
+                self.client.call("pfs_v2.API/DeleteRepos", request, timeout=LONG, operation="delete repos")
+            done = "its pipelines and repos were deleted"
+        with after(done):
+            if self.client.can("defaults") and not same_document(self._defaults(name), {}):
+                self._set_defaults(name, {})
+            request = self._message("DeleteProjectRequest", project=project)
+            try:
+                self.client.call("pfs_v2.API/DeleteProject", request)
+            except StorageError as error:
+                if getattr(error, "kind", "") != "missing":  # else somebody else was quicker
+                    raise
