@@ -21,7 +21,7 @@ COLLECTION = pathlib.Path(__file__).resolve().parents[2]
 INTEGRATION = COLLECTION / "tests" / "integration"
 TARGETS = INTEGRATION / "targets"
 MODULES = {path.stem for path in (COLLECTION / "plugins" / "modules").glob("*.py")}
-FOREIGN = ("ANSIBLE_", "OS_", "ST_", "ALLUXIO_")
+FOREIGN = ("ANSIBLE_", "OS_", "ST_", "ALLUXIO_", "PACHD_", "PACH_", "AUTH_TOKEN")
 SWITCH = "polystore_fast_path"
 
 # What may differ between two runs of one playbook, and why. Nothing else may.
