@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, polystore.storage contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""pachyderm_download against the newest pachd and one whose hashes are others, calls counted in the server's own log."""
+"""pachyderm_download against the newest pachd and one whose hashes are others, calls counted in its own log."""
 
 from __future__ import annotations
 
@@ -234,7 +234,7 @@ def test_a_cut_download_goes_on(shelf: Shelf, tmp_path: pathlib.Path, monkeypatc
     monkeypatch.setattr(PachydermDownload, "again", Retry(5, base=0.0))
     content = os.urandom(45_000_000)
     shelf.put({"big": content})
-    shelf.server.fault("cut", method="GetFile", count=2, after=1)
+    shelf.server.fault("cut", method="GetFile", count=2, bytes=15_000_000)
     mark = shelf.server.mark()
     shelf.download(path="/big", dest=str(tmp_path / "big"))
     assert files(tmp_path) == {"big": content}
@@ -259,7 +259,7 @@ def test_a_file_replaced_between_two_pieces_replaces_nothing(
     monkeypatch.setattr(PachydermDownload, "again", Retry(5, base=0.0, sleep=meanwhile))
     shelf.put({"big": b"1" * 45_000_000})
     (tmp_path / "big").write_bytes(b"old")
-    shelf.server.fault("cut", method="GetFile", count=1, after=1)
+    shelf.server.fault("cut", method="GetFile", count=1, bytes=15_000_000)
     result = shelf.download(ok=False, path="/big", dest=str(tmp_path / "big"))
     assert result["failed"] and "was replaced on the server while it was read" in result["msg"]
     assert files(tmp_path) == {"big": b"old"}

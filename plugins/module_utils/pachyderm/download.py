@@ -87,7 +87,14 @@ def finished(client: Any, item: Any, wait: bool = False, timeout: float = 0) -> 
                 code="OPEN",
                 hint='Wait until it is finished (wait: true), or name the commit before it (commit: "%s^")' % told,
             )
-        info = client.finished(info.commit, timeout or client.settings.timeout)
+        timeout = timeout or client.settings.timeout
+        try:
+            info = client.finished(info.commit, timeout)
+        except StorageError as error:
+            if error.code == "DEADLINE_EXCEEDED":
+                error.message = "The commit %s was not finished within %g s" % (said, timeout)
+                error.hint = "Raise wait_timeout, or name the commit before it"
+            raise
     if info.error:
         raise StorageError(
             "The commit %s has failed" % said,

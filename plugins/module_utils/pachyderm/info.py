@@ -183,9 +183,7 @@ class Info(Query):
     @staticmethod
     def _where(client: Any, options: Question) -> list[Any]:
         """The projects to look in; none of them means all."""
-        if options.all_projects:
-            return []
-        return [client.repo(options.project, "x").project] if client.can("projects") else []
+        return [] if options.all_projects else [client.project(options.project)]
 
     @classmethod
     def _repos(cls, client: Any, options: Question) -> list[dict[str, Any]]:
