@@ -26,7 +26,8 @@ sys.path.insert(0, str(COLLECTION.parents[2]))
 SERVERS = "ansible_collections.polystore.storage.tests.support.servers"
 # Whoever asks for one of these talks to a server.
 ALLUXIO_FIXTURES = {"alluxio_server", "alluxio_v1_server"}
-SERVER_FIXTURES = {"swift_server", "swift_and_keystone", *ALLUXIO_FIXTURES}
+PACHYDERM_FIXTURES = {"pachd_server", *(f"pachd_v{version}_server" for version in (20, 24, 27, 28))}
+SERVER_FIXTURES = {"swift_server", "swift_and_keystone", *ALLUXIO_FIXTURES, *PACHYDERM_FIXTURES}
 
 if (COLLECTION / "tests" / "support" / "servers.py").exists():
     pytest_plugins = [SERVERS]
@@ -55,5 +56,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         contract = item.path.match("contract/test_alluxio_*.py")  # they ask for their fixture by its name
         if target or contract or ALLUXIO_FIXTURES & (wanted | named):
             item.add_marker("alluxio")
+        target = item.path.name == "test_targets.py" and "pachyderm" in item.name
+        contract = item.path.match("contract/test_pachyderm_*.py")
+        if target or contract or PACHYDERM_FIXTURES & (wanted | named):
+            item.add_marker("pachyderm")
         if SERVER_FIXTURES & wanted:
             item.add_marker("server")

@@ -6,7 +6,8 @@
     python tools/generate.py            writes
     python tools/generate.py --check    writes nothing, names what is not up to date, exits 1 when something is
 
-Made here: plugins/action/<module>.py, the action groups of meta/runtime.yml, the table of modules in README.md.
+Made here: plugins/action/<module>.py, the action groups of meta/runtime.yml, the table of modules in README.md, and the
+sandbox's copy of Pachyderm's schema.
 """
 
 from __future__ import annotations
@@ -51,6 +52,8 @@ SYSTEMS = {
     "pegasus": ("pegasus", "Apache Pegasus"),
     "estate": ("estate", "All of them"),
 }
+SCHEMA = "plugins/module_utils/pachyderm/schema.py"
+SCHEMA_COPY = "roles/sandbox/files/polystore_sandbox/pachyderm/schema.py"
 BEGIN, END = "<!-- modules: made by tools/generate.py -->", "<!-- end of modules -->"
 
 
@@ -105,6 +108,7 @@ def wanted(root: pathlib.Path) -> dict[pathlib.Path, str]:
     made = {root / "plugins" / "action" / ("%s.py" % name): ACTION % {"module": name} for name in names}
     made[root / "meta" / "runtime.yml"] = runtime(names)
     made[root / "README.md"] = readme(root, names)
+    made[root / SCHEMA_COPY] = (root / SCHEMA).read_text("utf-8")
     return made
 
 

@@ -19,7 +19,8 @@ Undoing: `with state.all_or_nothing():` takes back what was done to the tables w
 `with state.tried():` takes it back always.
 
 Hooks: a service may have `around(self, method, request, call, proceed)`: every unary RPC goes through all of them,
-lowest `order` first (auth 10, transactions 20), under the lock; `proceed()` goes on and returns the answer.
+lowest `order` first (auth 10, transactions 20), under the lock; `proceed()` goes on and returns the answer. One with
+`check(self, method, call)` is asked before every call of any kind, streams too (auth: who is it).
 state.permit(call, permission, resource_type, name) is asked by PFS for rights ("REPO_WRITE", "REPO", "default/r"); auth
 puts its own function there. state.listeners are called as listener(commit) for each commit that a write made on a
 branch with provenance (a pipeline's output), and listener may finish it later.
