@@ -257,7 +257,7 @@ class Branches(Resource):
         left = ["%s/%s@%s" % where for where in (present or {})["_needed"] if where not in self.going]
         if left and not item.force:
             raise StorageError(
-                "%s depend on it" % some(left, "branch"),
+                "it is needed by %s" % some(left, "branch"),
                 operation="delete branch",
                 code="NEEDED",
                 hint="Delete those first, or set force: true, which takes it out of their provenance",

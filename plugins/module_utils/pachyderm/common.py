@@ -57,24 +57,21 @@ class PachydermConnection:
         token = next((text for text in tokens if text), None)
         if token and not re.match(r"^[!-~]+\Z", token):
             raise OptionError("auth_token", "it holds what no token can", "A token is printable ASCII without blanks")
-        try:
-            tls = wire.target(address)[1]
-        except ValueError as wrong:
-            raise OptionError("address", str(wrong)) from None
-        for name in ("ca_cert", "server_name"):
-            if options.get(name) and not tls:
-                raise OptionError(name, "%s is not TLS" % address, "Write the address with grpcs://")
         ca_cert = options.get("ca_cert")
-        if ca_cert and not os.path.isfile(ca_cert):
-            raise OptionError("ca_cert", "%s does not exist" % ca_cert)
-        return wire.Settings(
+        settings = wire.Settings(
             address=address,
             auth_token=token,
-            ca_cert=ca_cert or (found.get("ca") if tls else None),
+            ca_cert=ca_cert or found.get("ca") or None,
             server_name=options.get("server_name"),
             timeout=options.get("timeout") or 60,
             retries=4 if options.get("retries") is None else options["retries"],
         )
+        for name in ("ca_cert", "server_name"):
+            if options.get(name) and not wire.target(address)[1]:
+                raise OptionError(name, "%s is not TLS" % address, "Write the address with grpcs://")
+        if ca_cert and not os.path.isfile(ca_cert):
+            raise OptionError("ca_cert", "%s does not exist" % ca_cert)
+        return settings
 
     @staticmethod
     def connect(settings: wire.Settings, parallel: int) -> wire.PachydermClient:

@@ -121,7 +121,7 @@ class Repos(Resource):
         needed = ["%s/%s" % where for where in have["_needed"] if where not in self.going]
         if needed and not item.force:
             raise StorageError(
-                "%s depend on it" % some(needed, "repo"),
+                "it is needed by %s" % some(needed, "repo"),
                 operation="delete repo",
                 code="NEEDED",
                 hint="Delete those first, or set force: true",
