@@ -230,11 +230,11 @@ def picked(project: str, repo: str = "") -> dict[str, Any]:
 
 @contextlib.contextmanager
 def after(done: str) -> Iterator[None]:
-    """An error raised in this block tells what had been done before it."""
+    """An error raised in this block tells what had been done before it, if anything was."""
     try:
         yield
     except StorageError as error:
-        error.message = "%s, but then: %s" % (done, error.message)
+        error.message = "%s, but then: %s" % (done, error.message) if done else error.message
         raise
 
 

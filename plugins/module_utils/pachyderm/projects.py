@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import dataclasses as dc
-import json
-from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError, StorageError
@@ -25,6 +23,7 @@ from ansible_collections.polystore.storage.plugins.module_utils.core.resource im
     wanted,
 )
 from ansible_collections.polystore.storage.plugins.module_utils.core.values import KEEP
+from ansible_collections.polystore.storage.plugins.module_utils.pachyderm import defaults as kept
 from ansible_collections.polystore.storage.plugins.module_utils.pachyderm.common import (
     CONNECTION,
     DEFAULT,
@@ -39,31 +38,6 @@ from ansible_collections.polystore.storage.plugins.module_utils.pachyderm.common
     text,
 )
 
-INSIDE = ("createPipelineRequest", "create_pipeline_request")
-
-
-def document(value: Mapping[str, Any]) -> dict[str, Any]:
-    """A document of project defaults. Raises ValueError."""
-    for name, content in value.items():
-        if name not in INSIDE or not isinstance(content, dict):
-            raise ValueError(
-                "%r cannot be in it: write {createPipelineRequest: {...}}, a part of a pipeline's spec in it" % (name,)
-            )
-    try:
-        json.dumps(value)
-    except (TypeError, ValueError):
-        raise ValueError("it holds what JSON cannot") from None
-    return dict(value)
-
-
-def same_document(have: Any, want: Any) -> bool:
-    """Whether two documents of defaults say the same; an empty request is as good as none."""
-
-    def inner(document: Any) -> Any:
-        return next((v for k, v in (document or {}).items() if k in INSIDE), None) or {}
-
-    return bool(inner(have) == inner(want))
-
 
 @dc.dataclass
 class ProjectItem(Item):
@@ -73,7 +47,7 @@ class ProjectItem(Item):
     description: str = wanted(parse=text)
     metadata: Any = wanted("dict", parse=metadata, merge=True)
     purge_metadata: bool = directive("bool", default=False)
-    defaults: Any = wanted("dict", parse=document, same=same_document)
+    defaults: Any = wanted("dict", parse=kept.document)
     force: bool = directive("bool", default=False)
 
 
@@ -132,7 +106,7 @@ class Projects(Resource):
         if change.action == "deleted":
             self._delete(name, bool((change.before or {}).get("_inside")))
             return [Made(change)]
-        done = "nothing was changed"
+        done = ""
         if change.action == "created" or "description" in fields:
             new = change.action == "created"
             self._create(name, fields.get("description", ""), update=not new)
@@ -142,10 +116,10 @@ class Projects(Resource):
                 edit_metadata(
                     self.client, picked(name), (change.before or {}).get("metadata") or {}, fields["metadata"]
                 )
-            if change.action == "created" and self.client.can("defaults"):
-                self._inherited(name, fields.get("defaults", KEEP))
-            elif fields.get("defaults") is not None:
-                self._set_defaults(name, fields["defaults"])
+            if change.action == "created":
+                self._settle(name, fields.get("defaults") or {})
+            elif "defaults" in fields:
+                kept.set_project_defaults(self.client, name, fields["defaults"])
         return [Made(change)]
 
     # --- calls
@@ -166,7 +140,7 @@ class Projects(Resource):
             rows = self.client.stream("pfs_v2.API/ListRepo", request)
             found["_inside"] = [(row.repo.type, row.repo.name) for row in rows]
         elif item.defaults is not KEEP:
-            found["defaults"] = self._defaults(item.name) if self.client.can("defaults") else {}
+            found["defaults"] = self._defaults(item.name)
         return found
 
     def _create(self, name: str, description: str, update: bool) -> None:
@@ -174,27 +148,16 @@ class Projects(Resource):
         self.client.call("pfs_v2.API/CreateProject", request)
 
     def _defaults(self, name: str) -> dict[str, Any]:
-        request = self.client.message("pps_v2.GetProjectDefaultsRequest", project={"name": name})
-        found = json.loads(self.client.call("pps_v2.API/GetProjectDefaults", request).project_defaults_json or "{}")
-        return found if isinstance(found, dict) else {}
+        return (kept.project_defaults(self.client, name) or {}) if self.client.can("defaults") else {}
 
-    def _set_defaults(self, name: str, document: Mapping[str, Any]) -> None:
-        request = self.client.message(
-            "pps_v2.SetProjectDefaultsRequest",
-            project={"name": name},
-            project_defaults_json=json.dumps(document, sort_keys=True),
-        )
-        self.client.call("pps_v2.API/SetProjectDefaults", request, operation="set project defaults")
-
-    def _inherited(self, name: str, want: Any) -> None:
+    def _settle(self, name: str, want: dict[str, Any]) -> None:
         """Give a new project its defaults, or none: the server keeps those of a deleted one of the same name."""
-        want = {} if want is KEEP else want
-        if not same_document(self._defaults(name), want):
-            self._set_defaults(name, want)
+        if self._defaults(name) != want:
+            kept.set_project_defaults(self.client, name, want)
 
     def _delete(self, name: str, inside: bool) -> None:
         """Pipelines, repos, defaults, then the project: its own force leaves everything where it is, and fails."""
-        project, done = {"name": name}, "nothing was deleted"
+        project, done = {"name": name}, ""
         if inside:
             request = self.client.message("pps_v2.DeletePipelinesRequest", projects=[project], force=True)
             self.client.call("pps_v2.API/DeletePipelines", request, timeout=LONG, operation="delete pipelines")
@@ -203,11 +166,15 @@ class Projects(Resource):
                 self.client.call("pfs_v2.API/DeleteRepos", request, timeout=LONG, operation="delete repos")
             done = "its pipelines and repos were deleted"
         with after(done):
-            if self.client.can("defaults") and not same_document(self._defaults(name), {}):
-                self._set_defaults(name, {})
+            had = self._defaults(name)
+            if had:
+                kept.set_project_defaults(self.client, name, {})
             request = self._message("DeleteProjectRequest", project=project)
             try:
                 self.client.call("pfs_v2.API/DeleteProject", request)
             except StorageError as error:
-                if getattr(error, "kind", "") != "missing":  # else somebody else was quicker
-                    raise
+                if getattr(error, "kind", "") == "missing":  # somebody else was quicker
+                    return
+                if had:
+                    kept.set_project_defaults(self.client, name, had)
+                raise

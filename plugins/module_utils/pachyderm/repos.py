@@ -142,7 +142,7 @@ class Repos(Resource):
         if change.action == "deleted":
             self._delete(change)
             return [Made(change)]
-        done = "nothing was changed"
+        done = ""
         if change.action == "created" or "description" in fields:
             new = change.action == "created"
             self._create(item, fields.get("description", ""), update=not new)
