@@ -138,6 +138,7 @@ class Server(grpc.GenericRpcHandler):  # type: ignore[misc]
                     if name in self.calls:
                         raise SandboxError(f"two classes have {name}")
                     self.calls[name] = getattr(service, rpc)
+        state.calls = self.calls
         self.arounds = [
             service.around for service in sorted(self.services, key=lambda s: s.order) if hasattr(service, "around")
         ]

@@ -119,6 +119,7 @@ class State:
         self.settings: dict[str, Any] = {"version": "2.12.1", "finish_seconds": 0.02}
         self.tables: dict[str, dict[Any, Any]] = {}
         self.listeners: list[Callable[[Commit], None]] = []
+        self.calls: dict[str, Callable[..., Any]] = {}  # by method, for those who make one within another
         self.permit: Callable[[Call, str, str, str], None] = lambda _call, _permission, _kind, _name: None
         self.file = folder / "state.pickle" if folder else None
         self.store = Store(folder / "blobs" if folder else None)
