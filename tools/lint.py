@@ -22,7 +22,8 @@ from stage import collections_path, tree
 from venvs import venv
 
 Said = tuple[int, str]
-TYPED = ("plugins", "tools", "tests/support", "roles/sandbox/files", "roles/alluxio_proxy/files")
+ROLES = ("roles/sandbox/files", "roles/alluxio_proxy/files", "roles/pachd_port_forward/files")
+TYPED = ("plugins", "tools", "tests/support", *ROLES)
 
 
 def tool(name: str, *command: str, cwd: pathlib.Path, **extra: str) -> Said:
