@@ -173,8 +173,8 @@ Trigger: branch, all bool, rate_limit_spec, size, commits int64, cron_spec
 WalkFileRequest: file File, paginationMarker File, number int64, reverse bool
 rpc: ActivateAuth > ActivateAuthResponse, ClearCommit, CreateBranch, CreateProject, CreateRepo, DeleteAll(Empty),
   DeleteBranch, DeleteProject, DeleteRepo > DeleteRepoResponse, DeleteRepos > DeleteReposResponse, DiffFile >
-  *DiffFileResponse, DropCommit > DropCommitResponse, DropCommitSet, FinishCommit, GetFile > *BytesValue, GlobFile >
-  *FileInfo, InspectBranch > BranchInfo, InspectCommit > CommitInfo, InspectCommitSet > *CommitInfo, InspectFile >
+  *DiffFileResponse, DropCommit > DropCommitResponse, DropCommitSet, FinishCommit, GetFile > *BytesValue,
+  GetFileTAR(GetFileRequest) > *BytesValue, GlobFile > *FileInfo, InspectBranch > BranchInfo, InspectCommit > CommitInfo, InspectCommitSet > *CommitInfo, InspectFile >
   FileInfo, InspectProject > ProjectInfo, InspectProjectV2 > InspectProjectV2Response, InspectRepo > RepoInfo,
   ListBranch > *BranchInfo, ListCommit > *CommitInfo, ListCommitSet > *CommitSetInfo, ListFile > *FileInfo,
   ListProject > *ProjectInfo, ListRepo > *RepoInfo, ModifyFile(*), SquashCommit > SquashCommitResponse,
