@@ -174,11 +174,11 @@ WalkFileRequest: file File, paginationMarker File, number int64, reverse bool
 rpc: ActivateAuth > ActivateAuthResponse, ClearCommit, CreateBranch, CreateProject, CreateRepo, DeleteAll(Empty),
   DeleteBranch, DeleteProject, DeleteRepo > DeleteRepoResponse, DeleteRepos > DeleteReposResponse, DiffFile >
   *DiffFileResponse, DropCommit > DropCommitResponse, DropCommitSet, FinishCommit, GetFile > *BytesValue,
-  GetFileTAR(GetFileRequest) > *BytesValue, GlobFile > *FileInfo, InspectBranch > BranchInfo, InspectCommit > CommitInfo, InspectCommitSet > *CommitInfo, InspectFile >
-  FileInfo, InspectProject > ProjectInfo, InspectProjectV2 > InspectProjectV2Response, InspectRepo > RepoInfo,
-  ListBranch > *BranchInfo, ListCommit > *CommitInfo, ListCommitSet > *CommitSetInfo, ListFile > *FileInfo,
-  ListProject > *ProjectInfo, ListRepo > *RepoInfo, ModifyFile(*), SquashCommit > SquashCommitResponse,
-  SquashCommitSet, StartCommit > Commit, SubscribeCommit > *CommitInfo, WalkFile > *FileInfo
+  GetFileTAR(GetFileRequest) > *BytesValue, GlobFile > *FileInfo, InspectBranch > BranchInfo, InspectCommit >
+  CommitInfo, InspectCommitSet > *CommitInfo, InspectFile > FileInfo, InspectProject > ProjectInfo, InspectProjectV2 >
+  InspectProjectV2Response, InspectRepo > RepoInfo, ListBranch > *BranchInfo, ListCommit > *CommitInfo, ListCommitSet >
+  *CommitSetInfo, ListFile > *FileInfo, ListProject > *ProjectInfo, ListRepo > *RepoInfo, ModifyFile(*), SquashCommit >
+  SquashCommitResponse, SquashCommitSet, StartCommit > Commit, SubscribeCommit > *CommitInfo, WalkFile > *FileInfo
 package pps_v2
 enum JobState: JOB_STATE_UNKNOWN, JOB_CREATED, JOB_STARTING, JOB_RUNNING, JOB_FAILURE, JOB_SUCCESS, JOB_KILLED,
   JOB_EGRESSING, JOB_FINISHING, JOB_UNRUNNABLE

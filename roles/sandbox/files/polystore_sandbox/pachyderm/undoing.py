@@ -25,7 +25,9 @@ def with_subvenance(state: State, commit: Commit, recursive: bool) -> list[Commi
     found = [commit.key]
     for key in found:
         for repo in state.repos.values():
-            found += [other.key for other in repo.commits.values() if key in other.provenance and other.key not in found]
+            found += [
+                other.key for other in repo.commits.values() if key in other.provenance and other.key not in found
+            ]
     if len(found) > 1 and not recursive:
         others = " ".join(show_branch(key) for key in found[1:])
         words = f"commit {show_branch(commit.key)} has subvenance [{others}], use recursive to include them"

@@ -10,6 +10,7 @@ from typing import Any
 from polystore_sandbox.pachyderm.graph import provenance, subvenance
 from polystore_sandbox.pachyderm.schema import message
 from polystore_sandbox.pachyderm.state import Branch, BranchKey, Commit, CommitKey, Project, Repo, RepoKey, State, stamp
+from polystore_sandbox.pachyderm.tree import collision
 from polystore_sandbox.pachyderm.triggers import trigger_of
 
 
@@ -104,7 +105,7 @@ def commit_info(state: State, commit: Commit, listed: bool = False) -> Any:
         updated_at=stamp(commit.finished or commit.finishing or commit.started),
     )
     info.details.SetInParent()
-    if commit.finished:
+    if commit.finished and commit.error in ("", collision(commit.files)):  # one that was broken off is not looked at
         info.details.size_bytes = total(commit)
         if listed:
             info.size_bytes_upper_bound = total(commit)

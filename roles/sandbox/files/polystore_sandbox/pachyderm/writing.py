@@ -40,7 +40,9 @@ class Changes:
             check_path(request.delete_file.path)
             path = request.delete_file.path
             self.open.clear()
-            self.steps.append(("delete", clean(path) + ("/" if path.endswith("/") and clean(path) != "/" else ""), None))
+            self.steps.append(
+                ("delete", clean(path) + ("/" if path.endswith("/") and clean(path) != "/" else ""), None)
+            )
         elif kind == "copy_file":
             self._copy(request.copy_file)
 
