@@ -11,6 +11,8 @@ import pathlib
 from typing import Any
 
 import pytest
+from ansible_collections.polystore.storage.plugins.module_utils.core.host import client_for
+from ansible_collections.polystore.storage.plugins.module_utils.pachyderm.common import CONNECTION
 from ansible_collections.polystore.storage.tests.support import targets
 from ansible_collections.polystore.storage.tests.support.servers import SwiftServer, need
 
@@ -82,6 +84,40 @@ def test_the_tour_of_alluxio(fixture: str, request: pytest.FixtureRequest, tmp_p
     refused = targets.run_playbook("polystore.storage.alluxio_tour", tmp_path / "again", variables={**LOCAL, **place})
     assert refused.code != 0 and "-e tour_root=" in refused.output and server.writes(mark) == []
     server.call(place["tour_root"], "delete", {})
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("fixture", ["pachd_server", "pachd_v20_server"])
+def test_the_tour_of_pachyderm(fixture: str, request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> None:
+    """The book's example, both ways, and what the server saw of it; before 2.5 in the only project."""
+    server: Any = request.getfixturevalue(fixture)
+    place = {"address": server.connection()["address"], "tour_project": server.new_name()}
+    ran = {}
+    for way, more in (("fast", {}), ("module", {targets.SWITCH: False})):
+        mark = server.mark()
+        variables = {**LOCAL, **place, **more}
+        ran[way] = targets.run_playbook("polystore.storage.pachyderm_tour", tmp_path / way, variables=variables)
+        assert ran[way].code == 0, ran[way].output
+        assert {row.by_module for row in ran[way].rows if row.ours} == {way == "module"}
+        calls = [entry["method"].rsplit("/", 1)[-1] for entry in server.writes(mark)]
+        assert calls.count("ModifyFile") == calls.count("CreateRepo") == 1
+        assert len([call for call in calls if call.startswith("CreatePipeline")]) == 2
+        assert calls[-1] == ("DeleteRepo" if "v20" in fixture else "DeleteProject")
+        (told,) = ran[way].named("Tell")
+        assert "Pipelines: contour, histogram." in told.result["msg"]
+    assert targets.differences(ran["fast"], ran["module"]) == []
+    client = client_for(CONNECTION, server.connection(), 8, {})
+    repo = client.repo(place["tour_project"] if client.can("projects") else "default", "photos")
+    if client.can("projects"):
+        request_ = client.message("pfs_v2.CreateProjectRequest", project=repo.project)
+        client.call("pfs_v2.API/CreateProject", request_)
+    client.call("pfs_v2.API/CreateRepo", client.message("pfs_v2.CreateRepoRequest", repo=repo))
+    mark = server.mark()
+    refused = targets.run_playbook("polystore.storage.pachyderm_tour", tmp_path / "again", variables={**LOCAL, **place})
+    assert refused.code != 0 and "-e tour_project=" in refused.output and server.writes(mark) == []
+    client.call("pfs_v2.API/DeleteRepo", client.message("pfs_v2.DeleteRepoRequest", repo=repo))
+    if client.can("projects"):
+        client.call("pfs_v2.API/DeleteProject", client.message("pfs_v2.DeleteProjectRequest", project=repo.project))
 
 
 def test_quickstart_twice(tmp_path: pathlib.Path) -> None:

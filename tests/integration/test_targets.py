@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every integration target, run on the fast path and through ordinary modules; both must tell the same.
 
-Which server a target talks to follows from its name; one for Alluxio runs against every dialect.
+Which server a target talks to follows from its name; one for Alluxio runs against every dialect. Those for Pachyderm run
+against the newest pachd both ways, and all of them in one playbook against each older one, one way.
 POLYSTORE_AUTH=v3 runs them against Swift with Keystone. POLYSTORE_TARGET_PYTHON names another interpreter for the
 target (with its own client libraries): then only ordinary modules run.
 """
@@ -31,7 +32,9 @@ if os.environ.get("POLYSTORE_ALLUXIO") != "real":
 FIXTURES = {
     "swift": ["swift_and_keystone" if os.environ.get("POLYSTORE_AUTH") == "v3" else "swift_server"],
     "alluxio": ["alluxio_server", "alluxio_v1_server"],
+    "pachyderm": ["pachd_server"],
 }
+OLDER = ["pachd_v20_server", "pachd_v24_server", "pachd_v27_server", "pachd_v28_server"]
 
 
 def rows() -> Iterator[Any]:
@@ -56,3 +59,15 @@ def test_target(name: str, fixture: str, request: pytest.FixtureRequest, tmp_pat
         assert [row.task for row in ours if row.by_module != (way == "module")] == [], "these went the other way"
     if len(ran) == 2:
         assert "\n".join(targets.differences(ran["fast"], ran["module"])) == ""
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("fixture", OLDER)
+def test_targets_for_pachyderm(fixture: str, request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> None:
+    server: Any = request.getfixturevalue(fixture)
+    names = [name for name in NAMES if "pachyderm" in name.split("_")]
+    fast = not ONLY_MODULES
+    ran = targets.run_targets(names, fast, tmp_path / "run", server.environment(), "psi-%d" % os.getpid(), tmp_path)
+    assert ran.code == 0, ran.output
+    ours = [row for row in ran.rows if row.ours and row.outcome == "ok"]
+    assert len(ours) >= 5 * len(names) and [row.task for row in ours if row.by_module == fast] == []

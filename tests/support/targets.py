@@ -168,14 +168,27 @@ def run_target(
 
     prefix: of all its names; files: a directory for it.
     """
+    return _run_plays([_play(name, prefix, files)], fast, scratch, env)
+
+
+def run_targets(
+    names: Iterable[str], fast: bool, scratch: pathlib.Path, env: Mapping[str, str], prefix: str, files: pathlib.Path
+) -> Ran:
+    """Runs several integration targets in one playbook, each with a prefix and a directory of its own."""
+    plays = [_play(name, "%s-%d" % (prefix, number), files / name) for number, name in enumerate(names)]
+    return _run_plays(plays, fast, scratch, env)
+
+
+def _play(name: str, prefix: str, files: pathlib.Path) -> dict[str, Any]:
+    given = {"polystore_prefix": prefix, "polystore_scratch": str(files)}
+    return {"name": name, "hosts": "testhost", "gather_facts": False, "vars": given, "roles": [name]}
+
+
+def _run_plays(plays: list[dict[str, Any]], fast: bool, scratch: pathlib.Path, env: Mapping[str, str]) -> Ran:
     playbook = scratch / "target.yml"
     scratch.mkdir(parents=True, exist_ok=True)
-    play = [{"name": name, "hosts": "testhost", "gather_facts": False, "roles": [name]}]
-    playbook.write_text(json.dumps(play), "utf-8")
-    variables: dict[str, Any] = {"polystore_prefix": prefix, "polystore_scratch": str(files)}
-    if not fast:
-        variables[SWITCH] = False
-    return run_playbook(playbook, scratch, variables=variables, env=env)
+    playbook.write_text(json.dumps(plays), "utf-8")
+    return run_playbook(playbook, scratch, variables={} if fast else {SWITCH: False}, env=env)
 
 
 def plain(value: Any) -> Any:
