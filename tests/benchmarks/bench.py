@@ -75,6 +75,13 @@ class Bench:
             raise Missing("no real Alluxio: %s" % reason) from None
 
     @functools.cached_property
+    def pachd(self) -> str:
+        """The address of a pachd: the one in PACHD_ADDRESS, else the sandbox's."""
+        if os.environ.get("PACHD_ADDRESS"):
+            return os.environ["PACHD_ADDRESS"]
+        return str(start_pachd().connection()["address"])
+
+    @functools.cached_property
     def env(self) -> dict[str, str]:
         """The environment of all that runs here."""
         return {**os.environ, **self.server.environment(), "ANSIBLE_PIPELINING": "false"}
@@ -213,11 +220,21 @@ def rclone() -> str:
 
 
 def openstack_python() -> str:
-    """The interpreter of a venv with openstack.cloud, built in the cache when it is missing. Raises Missing."""
+    """The interpreter of a venv with openstack.cloud. Raises Missing."""
+    return peer_python("openstack", PEERS)
+
+
+def pachyderm_python() -> str:
+    """The interpreter of a venv with Pachyderm's official SDK. Raises Missing."""
+    return peer_python("pachyderm", ("pachyderm-sdk==2.12.2",))
+
+
+def peer_python(name: str, packages: Sequence[str]) -> str:
+    """The interpreter of a venv with these packages, built in the cache when it is missing. Raises Missing."""
     home = pathlib.Path(pwd.getpwuid(os.getuid()).pw_dir)
     cache = pathlib.Path(os.environ.get("POLYSTORE_CACHE") or home / ".cache" / "polystore.storage")
     version = "%d.%d" % sys.version_info[:2]
-    place = cache / "peers" / ("openstack-py" + version)
+    place = cache / "peers" / ("%s-py%s" % (name, version))
     python, ready = place / "bin" / "python", place / ".ready"
     if not ready.exists():
         print("Building %s (once, some minutes) ..." % place, file=sys.stderr, flush=True)
@@ -225,10 +242,10 @@ def openstack_python() -> str:
         env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         for command in (
             [sys.executable, "-m", "venv", str(place)],
-            [str(python), "-m", "pip", "install", "-q", *PEERS],
+            [str(python), "-m", "pip", "install", "-q", *packages],
         ):
             done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
             if done.returncode:
-                raise Missing("openstack.cloud cannot be installed: %s" % done.stderr[-500:])
+                raise Missing("%s cannot be installed: %s" % (packages[0], done.stderr[-500:]))
         ready.touch()
     return str(python)

@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ansible_collections.polystore.storage.tests.benchmarks import rows_alluxio
+from ansible_collections.polystore.storage.tests.benchmarks import rows_alluxio, rows_pachyderm
 from ansible_collections.polystore.storage.tests.benchmarks.bench import (
     MIB,
     Bench,
@@ -278,6 +278,8 @@ def row_names(bench: Bench) -> Iterator[Sample]:
 
 
 ROWS: dict[str, Callable[[Bench], Iterator[Sample]]] = {
-    name[4:]: value for name, value in [*globals().items(), *vars(rows_alluxio).items()] if name.startswith("row_")
+    name[4:]: value
+    for name, value in [*globals().items(), *vars(rows_alluxio).items(), *vars(rows_pachyderm).items()]
+    if name.startswith("row_")
 }
-ONCE = {"payload", "names"}  # these do not vary
+ONCE = {"payload", "names", "pachyderm_hash"}  # these do not vary
