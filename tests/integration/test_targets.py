@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every integration target, run on the fast path and through ordinary modules; both must tell the same.
 
-Which server a target talks to follows from its name; one for Alluxio runs against every dialect. Those for Pachyderm run
-against the newest pachd both ways, and all of them in one playbook against each older one, one way.
+Which server a target talks to follows from its name; one for Alluxio runs against every dialect. Those for Pachyderm
+run against the newest pachd both ways, and all of them in one playbook against each older one, one way.
 POLYSTORE_AUTH=v3 runs them against Swift with Keystone. POLYSTORE_TARGET_PYTHON names another interpreter for the
 target (with its own client libraries): then only ordinary modules run.
 """
