@@ -83,7 +83,7 @@ from ansible.plugins.lookup import LookupBase
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError, StorageError
 from ansible_collections.polystore.storage.plugins.module_utils.core.host import client_for
 from ansible_collections.polystore.storage.plugins.module_utils.core.values import KEEP, human, size
-from ansible_collections.polystore.storage.plugins.module_utils.pachyderm import common, download
+from ansible_collections.polystore.storage.plugins.module_utils.pachyderm import common
 
 
 def _value(option: str, parse: Any, value: Any) -> Any:
@@ -101,19 +101,18 @@ class Where:
         self.repo = _value("repo", common.name, options["repo"])
         self.branch = _value("branch", common.name, options["branch"]) if options["branch"] else KEEP
         self.commit = options["commit"] or KEEP
-        if self.commit is not KEEP:
-            _value("commit", download.reference, self.commit)
+        common.check_commit(self)
 
 
 def content(client: Any, commit: Any, term: Any, most: int) -> bytes:
     """The content of the file with this path, at most `most` bytes. Raises StorageError."""
-    path = _value("_terms", download.path, term)
+    path = _value("_terms", common.path, term)
     file = client.file(commit, path)
     request = client.message("pfs_v2.InspectFileRequest", file=file)
     info = client.maybe("pfs_v2.API/InspectFile", request, operation="inspect file")
     if info is None:
         raise StorageError("There is no file %s" % path, operation="read file", code="NOT_FOUND")
-    if info.file_type == download.DIRECTORY:
+    if info.file_type == common.DIRECTORY:
         raise StorageError("%s is a directory" % path, operation="read file")
     if info.size_bytes > most:
         raise StorageError(
@@ -144,7 +143,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]
             most = _value("max_bytes", size, options["max_bytes"])
             where = Where(options)
             client = client_for(common.CONNECTION, options, 8, os.environ)
-            commit = download.finished(client, where).commit
+            commit = common.finished(client, where).commit
             for term in terms:
                 data = content(client, commit, term, most)
                 if options["encoding"] == "b64":

@@ -18,11 +18,8 @@ import pytest
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import Retry
 from ansible_collections.polystore.storage.plugins.module_utils.core.host import client_for
 from ansible_collections.polystore.storage.plugins.module_utils.pachyderm import common
-from ansible_collections.polystore.storage.plugins.module_utils.pachyderm.download import (
-    PachydermDownload,
-    path,
-    reference,
-)
+from ansible_collections.polystore.storage.plugins.module_utils.pachyderm.common import path, reference
+from ansible_collections.polystore.storage.plugins.module_utils.pachyderm.download import PachydermDownload
 from ansible_collections.polystore.storage.plugins.module_utils.pachyderm.hashes import ContentHash
 from ansible_collections.polystore.storage.tests.support.run import run_ok, run_task
 

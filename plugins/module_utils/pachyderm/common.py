@@ -17,10 +17,13 @@ from typing import Any, Callable
 
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError, StorageError
 from ansible_collections.polystore.storage.plugins.module_utils.core.resource import Change, Item, Key, key
-from ansible_collections.polystore.storage.plugins.module_utils.core.values import plain_text, plural
+from ansible_collections.polystore.storage.plugins.module_utils.core.values import KEEP, plain_text, plural
 from ansible_collections.polystore.storage.plugins.module_utils.pachyderm import client as wire
 
 DEFAULT = "default"  # the project that is always there
+DIRECTORY = 2  # FileType DIR
+REFERENCE = re.compile(r"\A([A-Za-z0-9_-]*)((?:[\^~][0-9]*)*)\Z")
+IDENTIFIER = re.compile(r"\A[0-9a-f]{32}\Z")
 FEW = 8  # of so many wanted things in one place on, the place is listed
 LONG = 600.0  # seconds for what deletes a lot in one transaction
 
@@ -248,3 +251,97 @@ def waves(changes: Iterable[list[Change]], needs: Callable[[Change], Iterable[Ke
         found.append(ready)
         left = [group for group in left if id(group) not in begun]
     return found
+
+
+# --- commits, for what only reads
+
+
+def path(value: Any) -> str:
+    """A path in a commit: absolute, without "/" at its end. Raises ValueError for what the server cannot hold."""
+    if not isinstance(value, str):
+        raise ValueError("%r is no path" % (value,))
+    wrong = sorted({char for char in value if char in "*?[]{}!()@+^\\" or not " " <= char <= "~"})
+    if wrong:
+        raise ValueError("%r holds %r, which no path in Pachyderm can" % (value, wrong[0]))
+    parts = [part for part in value.split("/") if part]
+    if any(part in (".", "..") for part in parts):
+        raise ValueError('%r holds "." or ".."' % (value,))
+    return "/" + "/".join(parts)
+
+
+def reference(value: Any) -> tuple[str, str, int]:
+    """(branch, id, how many commits back) of "master", a commit's id of 32 digits, or either with "^2" or "~1" behind
+    it. Raises ValueError."""
+    match = REFERENCE.match(value) if isinstance(value, str) and value else None
+    if match is None:
+        raise ValueError(
+            '%r is no commit: write an id of 32 digits, a branch, or either with "^2" behind it' % (value,)
+        )
+    name, back = match.group(1), 0
+    for number in re.findall(r"[\^~]([0-9]*)", match.group(2)):
+        back += int(number) if number else 1
+    return ("", name, back) if IDENTIFIER.match(name) else (name, "", back)
+
+
+def commit_of(client: Any, item: Any) -> Any:
+    """The Commit message that `branch` or `commit` of an item name, in a form that 2.0 to 2.12 understand."""
+    branch, number, back = ("", "", 0) if item.commit is KEEP else reference(item.commit)
+    if item.branch is not KEEP and item.commit is not KEEP and branch not in ("", item.branch):
+        raise OptionError("commit", "%s is on another branch than %s" % (item.commit, item.branch))
+    if not number and not branch:
+        branch = "master" if item.branch is KEEP else item.branch
+    return client.commit(item.project, item.repo, branch, number + ("^%d" % back if back else ""))
+
+
+def finished(client: Any, item: Any, wait: bool = False, timeout: float = 0) -> Any:
+    """The CommitInfo of the finished commit that an item names; its `commit` has an id and never changes again.
+
+    A commit that is finishing is waited for at most `timeout` seconds, an open one only with `wait`; reading either
+    could hang without end. Raises StorageError when it is open, has failed, or is not there.
+    """
+    wanted = commit_of(client, item)
+    told = item.commit if item.commit is not KEEP else wanted.branch.name
+    said = "%s/%s@%s" % (item.project, item.repo, told)
+    request = client.message("pfs_v2.InspectCommitRequest", commit=wanted)
+    info = client.maybe("pfs_v2.API/InspectCommit", request, operation="inspect commit")
+    if info is None:
+        raise StorageError(
+            "There is no commit %s" % said,
+            operation="inspect commit",
+            code="NOT_FOUND",
+            hint="Check project, repo, and branch or commit",
+        )
+    if not info.HasField("finished") and not info.error:
+        if not info.HasField("finishing") and not wait:
+            raise StorageError(
+                "The commit %s is open: somebody, or a job, is writing to it" % said,
+                operation="inspect commit",
+                code="OPEN",
+                hint='Wait until it is finished (wait: true), or name the commit before it (commit: "%s^")' % told,
+            )
+        timeout = timeout or client.settings.timeout
+        try:
+            info = client.finished(info.commit, timeout)
+        except StorageError as error:
+            if error.code == "DEADLINE_EXCEEDED":
+                error.message = "The commit %s was not finished within %g s" % (said, timeout)
+                error.hint = "Raise wait_timeout, or name the commit before it"
+            raise
+    if info.error:
+        raise StorageError(
+            "The commit %s has failed" % said,
+            operation="inspect commit",
+            code="FAILED",
+            server_message=info.error,
+            hint='What is in it is not to be trusted: name the commit before it (commit: "%s^")' % told,
+        )
+    return info
+
+
+def check_commit(item: Any) -> None:
+    """Raises OptionError when `commit` of an item is no commit."""
+    if item.commit is not KEEP:
+        try:
+            reference(item.commit)
+        except ValueError as error:
+            raise OptionError("commit", str(error)) from None

@@ -16,7 +16,7 @@ from ansible_collections.polystore.storage.plugins.module_utils.core.errors impo
 from ansible_collections.polystore.storage.plugins.module_utils.core.host import Query
 from ansible_collections.polystore.storage.plugins.module_utils.core.resource import Item, directive
 from ansible_collections.polystore.storage.plugins.module_utils.core.values import KEEP
-from ansible_collections.polystore.storage.plugins.module_utils.pachyderm import common, download
+from ansible_collections.polystore.storage.plugins.module_utils.pachyderm import common
 
 GATHER = (
     *("version", "cluster", "projects", "repos", "branches"),
@@ -27,8 +27,10 @@ OF_REPO = ("branches", "commits", "files")
 FEATURES = ("projects", "rate_limit", "pipeline_v2", "defaults", "drop_commit", "project_v2", "metadata", "hash")
 PIPELINE_STATES = ("unknown", "starting", "running", "restarting", "failure", "paused", "standby", "crashing")
 PIPELINE_TYPES = ("unknown", "transform", "spout", "service")
-JOB_STATES: tuple[str, ...] = ("unknown", "created", "starting", "running", "failure", "success", "killed", "egressing", "finishing")
-JOB_STATES += ("unrunnable",)
+JOB_STATES = (
+    *("unknown", "created", "starting", "running", "failure", "success", "killed", "egressing", "finishing"),
+    "unrunnable",
+)
 ORIGINS = ("unknown", "user", "auto", "fsck", "alias")
 MASK = "******"
 SECRET = re.compile(r"secret|passw|credential|token|key", re.IGNORECASE)
@@ -50,7 +52,7 @@ class Question(Item):
     repo: str = directive(parse=common.name)
     branch: str = directive(parse=common.name)
     commit: str = directive()
-    path: str = directive(parse=download.path)
+    path: str = directive(parse=common.path)
     recursive: bool = directive("bool", default=False)
     pipeline: str = directive(parse=common.name)
     limit: int = directive("int", parse=_limit)
@@ -115,11 +117,7 @@ class Info(Query):
         for what in options.wanted():
             if what in OF_REPO and options.repo is KEEP:
                 raise OptionError("repo", "is needed to gather %s" % what)
-        if options.commit is not KEEP:
-            try:
-                download.reference(options.commit)
-            except ValueError as error:
-                raise OptionError("commit", str(error)) from None
+        common.check_commit(options)
 
     @classmethod
     def fetch(cls, client: Any, options: Question) -> dict[str, Any]:
@@ -241,7 +239,7 @@ class Info(Query):
     def _commits(cls, client: Any, options: Question) -> list[dict[str, Any]]:
         given: dict[str, Any] = {"repo": client.repo(options.project, options.repo), "number": options.limit or 0}
         if options.branch is not KEEP or options.commit is not KEEP:
-            given["to"] = download.commit_of(client, options)
+            given["to"] = common.commit_of(client, options)
         request = client.message("pfs_v2.ListCommitRequest", **given)
         return [cls._commit(info) for info in cls._some(client, options, "pfs_v2.API/ListCommit", request)]
 
@@ -266,7 +264,7 @@ class Info(Query):
     @classmethod
     def _files(cls, client: Any, options: Question) -> list[dict[str, Any]]:
         """Of a finished commit, because reading another may never end."""
-        commit = download.finished(client, options).commit
+        commit = common.finished(client, options).commit
         path = "/" if options.path is KEEP else options.path
         verb = "Walk" if options.recursive else "List"
         # Servers before 2.4 know no number and tell all; the rest is not fetched then.
@@ -282,7 +280,7 @@ class Info(Query):
 
     @staticmethod
     def _file(info: Any) -> dict[str, Any]:
-        kind = "directory" if info.file_type == download.DIRECTORY else "file"
+        kind = "directory" if info.file_type == common.DIRECTORY else "file"
         row = {"path": info.file.path, "type": kind, "size": info.size_bytes, "hash": info.hash.hex()}
         return {**row, "committed": moment(info, "committed")}
 
