@@ -126,7 +126,8 @@ def _kind(code: str, words: str) -> str:
         return CODES[code]
     if code == "UNIMPLEMENTED":
         return "auth-off" if "not activated" in words else "unimplemented"
-    return next((kind for kind, pattern in WORDS if re.search(pattern, words)), "")
+    found = next((kind for kind, pattern in WORDS if re.search(pattern, words)), "")
+    return found if code in ("UNKNOWN", "INTERNAL") or found == "open" else ""
 
 
 def _plain(words: str, token: str | None) -> str:

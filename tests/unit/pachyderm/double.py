@@ -38,6 +38,7 @@ class Double(grpc.GenericRpcHandler):  # type: ignore[misc]
     def __init__(self, credentials: Any = None, bind: str = "127.0.0.1:0", version: tuple[int, int, int] = (2, 12, 2)):
         self.seen: list[Seen] = []
         self.answers: dict[str, Any] = {}
+        self.early: dict[str, Refused] = {}  # refusals that do not wait for the client's stream to end
         self.version = version
         self._server = grpc.server(ThreadPoolExecutor(16), handlers=[self], options=[("grpc.so_reuseport", 0)])
         if credentials is None:
@@ -74,7 +75,12 @@ class Double(grpc.GenericRpcHandler):  # type: ignore[misc]
             with contextlib.suppress(grpc.RpcError):
                 for request in requests:
                     seen.requests.append(request)
-                seen.whole = True
+                    if name in self.early and len(seen.requests) > 1:
+                        break
+                else:
+                    seen.whole = True
+            if name in self.early:
+                context.abort(grpc.StatusCode[self.early[name].args[0]], self.early[name].args[1])
             if not seen.whole:
                 return
             try:

@@ -1,0 +1,534 @@
+# Copyright: (c) 2026, polystore.storage contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Pachyderm client: addresses, what errors are taken for, what is sent again, streams, and the recorded calls."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError
+from ansible_collections.polystore.storage.plugins.module_utils.pachyderm import client as under_test
+from ansible_collections.polystore.storage.plugins.module_utils.pachyderm import schema
+from ansible_collections.polystore.storage.plugins.module_utils.pachyderm.client import (
+    PachydermError,
+    Settings,
+    target,
+)
+from ansible_collections.polystore.storage.tests.support.waiting import wait_for
+from ansible_collections.polystore.storage.tests.unit.pachyderm.double import Double, Refused, Seen, doubled
+
+VECTORS: list[dict[str, Any]] = json.loads((pathlib.Path(__file__).parent / "vectors.json").read_text("utf-8"))
+INSPECT, CREATE, LIST = "pfs_v2.API/InspectRepo", "pfs_v2.API/CreateRepo", "pfs_v2.API/ListRepo"
+MODIFY = "pfs_v2.API/ModifyFile"
+
+
+@pytest.fixture
+def double() -> Iterator[Double]:
+    with doubled() as made:
+        yield made
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses before calls are made again, which are not waited for."""
+    found: list[float] = []
+
+    class Quick(under_test.Retry):
+        def __init__(self, retries: int) -> None:
+            super().__init__(retries, sleep=found.append)
+
+    monkeypatch.setattr(under_test, "Retry", Quick)
+    return found
+
+
+def m(name: str, **fields: Any) -> Any:
+    return schema.message(name)(**fields)
+
+
+def add(path: str, data: bytes = b"x") -> Any:
+    return m("pfs_v2.ModifyFileRequest", add_file={"path": path, "raw": {"value": data}})
+
+
+def fails(double: Double, code: str, words: str, method: str = INSPECT, **settings: Any) -> PachydermError:
+    """The error of one call that the server refuses in this way."""
+    double.answers[method] = Refused(code, words)
+    client = double.client(**settings)
+    with pytest.raises(PachydermError) as caught:
+        client.call(method, schema.METHODS[method].request())
+    client.close()
+    return caught.value
+
+
+# --- addresses and settings
+
+
+@pytest.mark.parametrize(
+    ("address", "name", "tls"),
+    [
+        ("grpc://localhost:30650", "localhost:30650", False),
+        ("grpc://pachd", "pachd:30650", False),
+        ("http://pachd.example.org:80", "pachd.example.org:80", False),
+        ("http://pachd/", "pachd:30650", False),
+        ("grpcs://pachd.example.org", "pachd.example.org:30650", True),
+        ("https://pachd.example.org:443", "pachd.example.org:443", True),
+        ("GRPCS://Pachd:1", "pachd:1", True),
+        ("pachd:1650", "pachd:1650", False),
+        ("pachd", "pachd:30650", False),
+        ("10.0.0.7", "10.0.0.7:30650", False),
+        ("[::1]:1650", "[::1]:1650", False),
+        ("grpc://[fe80::1]", "[fe80::1]:30650", False),
+        ("unix:/run/pachd.sock", "unix:/run/pachd.sock", False),
+        ("unix:///run/pachd.sock", "unix:/run/pachd.sock", False),
+        ("unix:pachd.sock", "unix:pachd.sock", False),
+    ],
+)
+def test_addresses(address: str, name: str, tls: bool) -> None:
+    assert target(address) == (name, tls)
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("", "grpc://host:30650"),
+        ("ftp://pachd", "ftp:// is not known"),
+        ("pachd:99999", "port is wrong"),
+        ("pachd:", "port is wrong"),
+        ("pachd:0", "port is wrong"),
+        ("grpc://pachd:port", "port is wrong"),
+        ("::1", "is wrong"),
+        ("grpc://", "is wrong"),
+        ("grpc://pachd/path", "follows the port"),
+        ("grpc://pachd?x=1", "follows the port"),
+        ("grpc://pa chd", "no address"),
+        ("grpc://pächd", "no address"),
+        ("grpc://robot:secret@pachd", "auth_token"),
+        ("unix:", "no path"),
+        ("unix://host/path", "no path"),
+    ],
+)
+def test_what_is_no_address_is_told_with_what_would_be(address: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        target(address)
+    with pytest.raises(OptionError) as caught:
+        Settings(address)
+    assert caught.value.option == "address" and "secret" not in caught.value.told()
+
+
+def test_settings_hide_the_token_and_tell_clients_apart() -> None:
+    settings = Settings(auth_token=" t0ken\n")
+    assert settings.auth_token == "t0ken" and "t0ken" not in repr(settings)
+    assert settings.identity() == Settings(auth_token="t0ken").identity() != Settings().identity()
+    assert "t0ken" not in settings.identity()
+
+
+@pytest.mark.parametrize(("option", "value"), [("auth_token", "a\nb"), ("auth_token", "ключ"), ("timeout", 0)])
+def test_settings_that_cannot_be(option: str, value: Any) -> None:
+    with pytest.raises(OptionError) as caught:
+        Settings(**{option: value})
+    assert caught.value.option == option and str(value) not in caught.value.message.replace("0 is", "")
+
+
+# --- what errors are taken for
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "kind"),
+    [
+        ("NOT_FOUND", "repo default/r not found", "missing"),
+        ("ALREADY_EXISTS", "repo default/r already exists", "exists"),
+        ("PERMISSION_DENIED", "robot:bot is not authorized to perform this operation", "denied"),
+        ("UNAUTHENTICATED", "no authentication token (try logging in)", "login"),
+        ("UNIMPLEMENTED", "unknown method NoSuch for service pfs_v2.API", "unimplemented"),
+        ("UNIMPLEMENTED", "the auth service is not activated", "auth-off"),
+        ("UNKNOWN", "the auth service is not activated", "auth-off"),
+        ("UNIMPLEMENTED", "the auth service is already activated", "unimplemented"),
+        ("UNKNOWN", "unimplemented", "unimplemented"),
+        # 2.0 and 2.1 say nearly everything in words alone
+        ("UNKNOWN", "repo images not found", "missing"),
+        ("UNKNOWN", 'branch "master" not found in repo images', "missing"),
+        ("UNKNOWN", 'pipeline "edges" not found', "missing"),
+        ("UNKNOWN", "repo images already exists", "exists"),
+        ("UNKNOWN", 'pipeline "edges" already exists', "exists"),
+        ("UNKNOWN", "robot:bot is not authorized to perform this operation - needs permissions [REPO_READ]", "denied"),
+        ("UNKNOWN", "provided auth token is corrupted or has expired (try logging in again)", "login"),
+        ("INTERNAL", "no authentication metadata found in context", "login"),
+        ("INTERNAL", "token expiration is in the past", "login"),
+        # Kubernetes' own
+        ("UNKNOWN", 'failed to get secret: secrets "nos" not found', "missing"),
+        ("UNKNOWN", 'failed to create secret: secrets "s1" already exists', "exists"),
+        ("UNKNOWN", "apply edits: edit #0: pick repo: picking repo: repo (id=0, name=nor) not found", "missing"),
+        ("UNKNOWN", "no role binding exists for REPO default/nor", "missing"),
+        # heads that are not finished
+        ("UNKNOWN", "start commit in transaction: parent commit default/r@1 has not been finished", "open"),
+        ("UNAVAILABLE", "parent commit default/r@1 has not been finished", "open"),
+        # words that look like one of those
+        ("UNKNOWN", 'pipeline "p" cannot be created because a repo with the same name already exists', ""),
+        ("UNKNOWN", 'error retrieving content from "http://w/no": 404 Not Found', ""),
+        ("UNKNOWN", "path (/x*) invalid: globbing character (*) not allowed in path", ""),
+        ("INVALID_ARGUMENT", "could not get defaults for project nop: not found", ""),
+        ("FAILED_PRECONDITION", "cannot delete project pa: repo pa/x1 still exists", ""),
+    ],
+)  # fmt: skip
+def test_kinds(double: Double, code: str, words: str, kind: str) -> None:
+    error = fails(double, code, words)
+    assert (error.code, error.kind, error.server_message) == (code, kind, words)
+    assert error.fatal == (kind == "login") and not error.transient
+    assert bool(error.hint) == (kind in ("login", "open"))
+
+
+def test_the_token_is_nowhere_in_an_error(double: Double) -> None:
+    error = fails(double, "UNKNOWN", "the token t0ken-1 is odd", auth_token="t0ken-1")
+    assert error.server_message == "the token *** is odd" and "t0ken-1" not in error.told()
+    assert double.seen[-1].metadata["authn-token"] == "t0ken-1"
+
+
+@pytest.mark.parametrize("length", [10, 20 << 10, 200 << 10])
+def test_a_document_in_an_error_is_cut_out_however_long(double: Double, length: int) -> None:
+    document = json.dumps({"transform": {"env": {"PASSWORD": "s3cret" * (length // 6)}}})
+    words = "could not make effective spec: could not parse %s as Create Pipeline Request message: %s"
+    error = fails(double, "INVALID_ARGUMENT", words % (document, 'unknown field "frobnicate"'))
+    assert error.code == "INVALID_ARGUMENT"
+    assert error.server_message == words % ("{…}", 'unknown field "frobnicate"')
+
+
+def test_long_words_are_shortened_and_lines_joined(double: Double) -> None:
+    assert fails(double, "UNKNOWN", "one\n\n two \nthree").server_message == "one; two; three"
+    assert len(fails(double, "ABORTED", "panic: " + "goroutine 1\n" * 999).server_message) < 900
+
+
+# --- the recorded calls
+
+
+def recorded(side: Any) -> list[bytes] | None:
+    """The recorded messages of one side; None where one was cut."""
+    bodies = side if isinstance(side, list) else [side or ""]
+    return None if any(isinstance(body, dict) for body in bodies) else [bytes.fromhex(body) for body in bodies]
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=[vector["name"] for vector in VECTORS])
+def test_recorded_calls_pass_through_unchanged(double: Double, vector: dict[str, Any]) -> None:
+    name, (code, words) = vector["method"].lstrip("/"), vector["status"]
+    method = schema.METHODS.get(name)
+    answers, sent = recorded(vector["response"]), recorded(vector["request"])
+    if method is None or answers is None or sent is None:
+        assert vector["name"] in ("unknown method", "file get, 8 KiB", "put three files in one stream")
+        return
+    double.answers[name] = answers if code == "OK" else Refused(code, words)
+    requests = [method.request.FromString(data) for data in sent]
+    client = double.client()
+
+    def run() -> list[Any]:
+        if method.client_stream:
+            client.modify(requests[0].set_commit.branch, requests[1:])
+            return [m("google.protobuf.Empty")]
+        if method.server_stream:
+            return list(client.stream(name, requests[0]))
+        return [client.call(name, requests[0])]
+
+    if code == "OK":
+        assert [answer.SerializeToString(deterministic=True) for answer in run()] == answers
+    else:
+        with pytest.raises(PachydermError) as caught:
+            run()
+        assert caught.value.code == code
+        assert caught.value.server_message[-40:] == words.replace("\n", "; ").strip()[-40:]
+    assert [data.SerializeToString() for data in double.seen[-1].requests] == [r.SerializeToString() for r in requests]
+
+
+def test_what_the_client_builds_is_what_was_recorded(double: Double) -> None:
+    c = double.client()
+    master = c.commit("default", "gv-in", "master")
+    built = {
+        "repo create again": m("pfs_v2.CreateRepoRequest", repo=c.repo("default", "gv-in")),
+        "project missing": m("pfs_v2.InspectProjectRequest", project=c.project("gv-no")),
+        "branch missing": m("pfs_v2.InspectBranchRequest", branch=c.branch("default", "gv-in", "master")),
+        "commit wait": m("pfs_v2.InspectCommitRequest", commit=master, wait="FINISHED"),
+        "file inspect": m("pfs_v2.InspectFileRequest", file=c.file(master, "/a.txt")),
+        "pipeline missing": m("pps_v2.InspectPipelineRequest", pipeline=c.pipeline("default", "gv-no")),
+    }
+    for vector in VECTORS:
+        if vector["name"] in built:
+            message = built.pop(vector["name"])
+            assert message == type(message).FromString(bytes.fromhex(vector["request"])), vector["name"]
+    assert built == {}
+
+
+# --- calls
+
+
+def test_a_call_carries_everything_and_is_counted(double: Double) -> None:
+    double.answers[INSPECT] = m("pfs_v2.RepoInfo", description="x" * 100)
+    client = double.client(auth_token="tok")
+    request = m("pfs_v2.InspectRepoRequest", repo=client.repo("default", "r"))
+    assert client.call(INSPECT, request).description == "x" * 100
+    client.call(CREATE, m("pfs_v2.CreateRepoRequest"))
+    assert double.seen[0].requests == [request] and double.seen[0].metadata["authn-token"] == "tok"
+    counted = {"requests": 2, "writes": 1, "bytes_sent": request.ByteSize(), "bytes_received": 102}
+    assert client.counters.snapshot() == counted
+
+
+def test_without_a_token_none_is_sent(double: Double) -> None:
+    double.client().call(INSPECT, m("pfs_v2.InspectRepoRequest"))
+    assert "authn-token" not in double.seen[0].metadata
+
+
+def test_maybe(double: Double) -> None:
+    client, request = double.client(), m("pfs_v2.InspectRepoRequest")
+    assert client.maybe(INSPECT, request) == m("pfs_v2.RepoInfo")
+    double.answers[INSPECT] = Refused("UNKNOWN", "repo r not found")
+    assert client.maybe(INSPECT, request) is None
+    double.answers[INSPECT] = Refused("PERMISSION_DENIED", "no")
+    with pytest.raises(PachydermError):
+        client.maybe(INSPECT, request)
+
+
+def unsteady(times: int, answer: Any) -> Any:
+    """Refuses so many calls, then answers."""
+    left = [times]
+
+    def answered(_seen: Seen) -> Any:
+        left[0] -= 1
+        return Refused("UNAVAILABLE", "transport is closing") if left[0] >= 0 else answer
+
+    return answered
+
+
+DRY = ("pps_v2.API/CreatePipelineV2", {"dry_run": True})
+
+
+@pytest.mark.parametrize(("method", "fields"), [(INSPECT, {}), ("pfs_v2.API/GlobFile", {}), DRY])
+def test_reads_are_sent_again(double: Double, pauses: list[float], method: str, fields: dict[str, Any]) -> None:
+    known = schema.METHODS[method]
+    double.answers[method] = unsteady(2, [known.response()])
+    client = double.client(retries=2)
+    request = known.request(**fields)
+    found = list(client.stream(method, request)) if known.server_stream else [client.call(method, request)]
+    assert found == [known.response()] and len(double.seen) == 3 and len(pauses) == 2
+    assert client.counters.snapshot()["requests"] == 3 and client.counters.snapshot()["writes"] == 0
+
+
+@pytest.mark.parametrize("method", [CREATE, "pps_v2.API/RunCron", "auth_v2.API/GetRobotToken", MODIFY])
+def test_writes_are_sent_once(double: Double, pauses: list[float], method: str) -> None:
+    double.answers[method] = unsteady(1, b"")
+    client = double.client(retries=4)
+    with pytest.raises(PachydermError) as caught:
+        if method == MODIFY:
+            client.modify(client.branch("default", "r", "b"), [add("/a")])
+        else:
+            client.call(method, schema.METHODS[method].request())
+    assert caught.value.code == "UNAVAILABLE" and not caught.value.transient and caught.value.sent
+    assert len(double.seen) == 1 and pauses == [] and client.counters.snapshot()["writes"] == 1
+
+
+def test_a_write_that_may_be_repeated_is(double: Double, pauses: list[float]) -> None:
+    double.answers[CREATE] = unsteady(1, b"")
+    double.client(retries=1).call(CREATE, m("pfs_v2.CreateRepoRequest"), safe=True)
+    assert len(double.seen) == 2
+
+
+def test_refusals_are_not_sent_again(double: Double, pauses: list[float]) -> None:
+    for code in ("NOT_FOUND", "UNKNOWN", "INTERNAL", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED"):
+        assert not fails(double, code, "words", retries=4).transient
+    assert pauses == [] and len(double.seen) == 6
+
+
+def test_a_deadline(double: Double) -> None:
+    late = threading.Event()
+    double.answers[INSPECT] = lambda _seen: late.wait(20) and b""
+    with pytest.raises(PachydermError) as caught:
+        double.client(retries=3).call(INSPECT, m("pfs_v2.InspectRepoRequest"), timeout=0.3, operation="look at it")
+    late.set()
+    assert caught.value.code == "DEADLINE_EXCEEDED" and len(double.seen) == 1
+    assert "look at it: no answer within 0.3 s" in caught.value.told()
+
+
+# --- streams
+
+
+def repos(count: int) -> list[Any]:
+    return [m("pfs_v2.RepoInfo", description=str(number)) for number in range(count)]
+
+
+def test_a_stream_comes_one_at_a_time_and_ends_with_its_reader(double: Double) -> None:
+    sent = []
+
+    def endless(_seen: Seen) -> Iterator[Any]:
+        for number in range(10**6):
+            sent.append(number)
+            yield m("pfs_v2.RepoInfo", description="x" * 10000)
+
+    double.answers[LIST] = endless
+    answers = double.client().stream(LIST, m("pfs_v2.ListRepoRequest"))
+    assert len(next(answers).description) == 10000
+    answers.close()
+    assert double.seen[0].over.wait(20) and len(sent) < 10000
+
+
+def test_an_empty_stream(double: Double) -> None:
+    assert list(double.client().stream(LIST, m("pfs_v2.ListRepoRequest"))) == []
+
+
+def test_a_stream_that_fails_in_the_middle_is_not_begun_again(double: Double, pauses: list[float]) -> None:
+    double.answers[LIST] = lambda _seen: iter([*repos(2), Refused("UNAVAILABLE", "transport is closing")])
+    found = []
+    with pytest.raises(PachydermError) as caught:
+        found.extend(a.description for a in double.client(retries=4).stream(LIST, m("pfs_v2.ListRepoRequest")))
+    assert caught.value.transient and pauses == [] and len(double.seen) == 1
+
+
+def test_a_silent_stream_is_given_up_but_not_a_slow_reader(double: Double) -> None:
+    late = threading.Event()
+
+    def stalls(_seen: Seen) -> Iterator[Any]:
+        yield from repos(2)
+        late.wait(20)
+
+    double.answers[LIST] = stalls
+    found = []
+    with pytest.raises(PachydermError) as caught:
+        for answer in double.client().stream(LIST, m("pfs_v2.ListRepoRequest"), timeout=0.4):
+            found.append(answer)
+            threading.Event().wait(0.6)
+    late.set()
+    assert caught.value.code == "DEADLINE_EXCEEDED" and len(found) == 2
+
+
+# --- one commit
+
+
+def test_modify_addresses_the_branch_and_never_a_commit(double: Double) -> None:
+    client = double.client()
+    messages = [add("/%d" % number) for number in range(3)]
+    client.modify(client.branch("default", "r", "master"), iter(messages))
+    first, *others = double.seen[0].requests
+    repo = {"name": "r", "type": "user", "project": {"name": "default"}}
+    commit = m("pfs_v2.Commit", repo=repo, branch={"name": "master", "repo": repo})
+    assert first == m("pfs_v2.ModifyFileRequest", set_commit=commit)
+    assert others == messages and double.seen[0].whole
+    assert client.counters.snapshot()["requests"] == client.counters.snapshot()["writes"] == 1
+
+
+@pytest.mark.parametrize("error", [KeyError("own"), OSError(5, "gone"), PachydermError("own")], ids=repr)
+def test_an_error_of_the_iterable_leaves_nothing(double: Double, error: Exception) -> None:
+    closed = []
+
+    def messages() -> Iterator[Any]:
+        try:
+            yield add("/a")
+            wait_for(lambda: double.seen and len(double.seen[0].requests) > 1, "two messages")
+            raise error
+        finally:
+            closed.append(True)
+
+    client = double.client()
+    with pytest.raises(type(error)) as caught:
+        client.modify(client.branch("default", "r", "master"), messages())
+    assert caught.value is error and closed == [True]
+    assert double.seen[0].over.wait(20) and not double.seen[0].whole
+
+
+def test_an_early_refusal_ends_the_iterable(double: Double) -> None:
+    """The server answers while there is still much to come."""
+    handed: list[int] = []
+
+    def messages() -> Iterator[Any]:
+        for number in range(10**6):
+            handed.append(number)
+            yield add("/x*", b"x" * 1000)
+
+    double.early[MODIFY] = Refused("UNKNOWN", "path (/x*) invalid: globbing character (*) not allowed in path")
+    client = double.client()
+    with pytest.raises(PachydermError, match="modify") as caught:
+        client.modify(client.branch("default", "r", "master"), messages())
+    assert "globbing" in caught.value.told() and len(handed) < 10**6
+    count = len(handed)
+    assert client.version == (2, 12, 2) and len(handed) == count  # nothing of it runs on
+
+
+def test_time_that_the_iterable_takes_is_not_the_servers(double: Double) -> None:
+    def slowly() -> Iterator[Any]:
+        for number in range(3):
+            threading.Event().wait(0.5)
+            yield add("/%d" % number)
+
+    client = double.client(timeout=0.4)
+    client.modify(client.branch("default", "r", "master"), slowly())
+    assert double.seen[0].whole
+    late = threading.Event()
+    double.answers[MODIFY] = lambda _seen: late.wait(20) and b""
+    with pytest.raises(PachydermError) as caught:
+        client.modify(client.branch("default", "r", "master"), [add("/a")])
+    late.set()
+    assert caught.value.code == "DEADLINE_EXCEEDED"
+
+
+# --- commits and versions
+
+
+def test_finished(double: Double) -> None:
+    method, client = "pfs_v2.API/InspectCommit", double.client()
+    double.answers[method] = m("pfs_v2.CommitInfo", commit={"id": "c0ffee"})
+    commit = client.commit("default", "r", "master")
+    assert client.finished(commit, 5).commit.id == "c0ffee"
+    assert double.seen[0].requests == [m("pfs_v2.InspectCommitRequest", commit=commit, wait="FINISHED")]
+    double.answers[method] = m("pfs_v2.CommitInfo", commit={"id": "c0ffee"}, error="collision (/d)")
+    with pytest.raises(PachydermError, match="c0ffee failed") as caught:
+        client.finished(commit, 5)
+    assert caught.value.server_message == "collision (/d)"
+    late = threading.Event()
+    double.answers[method] = lambda _seen: late.wait(20) and b""
+    with pytest.raises(PachydermError) as caught:
+        client.finished(commit, 0.3)
+    late.set()
+    assert caught.value.code == "DEADLINE_EXCEEDED"
+
+
+def test_the_version_is_asked_for_once(double: Double) -> None:
+    client, found = double.client(), []
+    threads = [threading.Thread(target=lambda: found.append(client.version)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [(2, 12, 2)] * 8 and len(double.seen) == 1 and client.version == (2, 12, 2)
+
+
+@pytest.mark.parametrize(
+    ("version", "able"),
+    [
+        ((2, 0, 0), set()),
+        ((2, 1, 6), {"hash"}),
+        ((2, 5, 0), {"hash", "projects"}),
+        ((2, 8, 0), {"hash", "projects", "rate_limit", "defaults", "pipeline_v2", "drop_commit"}),
+        ((2, 12, 0), {"hash", "projects", "rate_limit", "defaults", "pipeline_v2", "drop_commit", "metadata"}),
+        ((0, 0, 0), {"hash", "projects", "rate_limit", "defaults", "pipeline_v2", "drop_commit", "metadata"}),
+    ],
+)
+def test_features(version: tuple[int, int, int], able: set[str]) -> None:
+    with doubled(version=version) as double:
+        client = double.client()
+        asked = ("hash", "projects", "rate_limit", "defaults", "pipeline_v2", "drop_commit", "metadata")
+        assert {feature for feature in asked if client.can(feature)} == able
+        with pytest.raises(KeyError):
+            client.can("nothing")
+
+
+def test_what_an_old_server_lacks_is_refused_before_anything_is_sent() -> None:
+    with doubled(version=(2, 4, 1)) as double:
+        client = double.client()
+        assert client.repo("default", "r").project.name == "default"
+        with pytest.raises(PachydermError) as caught:
+            client.need("defaults", "Project defaults")
+        assert caught.value.message == "Project defaults needs Pachyderm 2.8, this is 2.4.1"
+        with pytest.raises(PachydermError, match=r"The project other needs Pachyderm 2\.5, this is 2\.4\.1"):
+            client.pipeline("other", "p")
+        with pytest.raises(PachydermError, match=r"2\.1\.6, this") as caught:
+            client._version = (2, 1, 5)
+            client.need("hash", "It")
+        assert caught.value.kind == "unimplemented" and double.methods() == []
