@@ -46,6 +46,7 @@ WORDS = (
 )
 HINTS = {
     "login": "Give a valid token in auth_token (PACHD_AUTH_TOKEN).",
+    "denied": "Ask for a role that allows it, or give another token in auth_token.",
     "open": "Somebody has a commit open there: finish or drop it, or wait until that is done.",
 }
 
