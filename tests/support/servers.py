@@ -8,16 +8,10 @@ The server runs with the interpreter named by POLYSTORE_SERVER_PYTHON, else with
 
 from __future__ import annotations
 
-import atexit
 import importlib
 import itertools
 import json
 import os
-import re
-import subprocess
-import sys
-import tempfile
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -26,158 +20,33 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from ansible_collections.polystore.storage.tests.support.pachd import (
+    PachdServer,
+    _pachd,
+    _pachd_v20,
+    _pachd_v24,
+    _pachd_v27,
+    _pachd_v28,
+    pachd_server,
+    pachd_v20_server,
+    pachd_v24_server,
+    pachd_v27_server,
+    pachd_v28_server,
+    start_pachd,
+)
+from ansible_collections.polystore.storage.tests.support.sandboxes import (
+    FILES,
+    Server,
+    endpoints,
+    need,
+    sandbox,
+    server_python,
+    start,
+    started,
+)
 
-FILES = Path(__file__).parents[2] / "roles" / "sandbox" / "files"
-WRITES = ("PUT", "POST", "DELETE", "COPY")
 # Alluxio's operations that change nothing; what a stream that is read is closed with neither.
 ASKING = ("exists", "get-status", "list-status", "open-file", "read")
-# Pachyderm's calls that change nothing.
-READING = r"[^/]*/(?:(?:Inspect|List|Get|Glob|Walk|Diff|Find|Subscribe|Render|Check)\w*|WhoAmI|Authorize|\w*Summary)"
-
-
-def server_python() -> str:
-    """The interpreter that servers run with."""
-    return os.environ.get("POLYSTORE_SERVER_PYTHON") or sys.executable
-
-
-def need(*packages: str) -> None:
-    """Skips the test when the servers' interpreter lacks a package; in CI that is a failure."""
-    code = "import importlib.util, sys; print(' '.join(n for n in sys.argv[1:] if not importlib.util.find_spec(n)))"
-    done = subprocess.run([server_python(), "-c", code, *packages], capture_output=True, text=True, check=False)
-    missing = done.stdout.strip() if done.returncode == 0 else done.stderr.strip() or "an interpreter that runs"
-    if not missing:
-        return
-    reason = (
-        f"{server_python()} lacks: {missing}. Set POLYSTORE_SERVER_PYTHON to a Python with these packages "
-        "(pip install swift; for Keystone also keystone keystonemiddleware waitress)"
-    )
-    if os.environ.get("CI", "").lower() in ("true", "1"):
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
-def sandbox(*arguments: str) -> dict[str, Any]:
-    """Runs `python -m polystore_sandbox` and returns what it printed; RuntimeError with its message when it fails."""
-    done = subprocess.run(
-        [server_python(), "-m", "polystore_sandbox", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": str(FILES), "PYTHONDONTWRITEBYTECODE": "1"},
-    )
-    if done.returncode:
-        raise RuntimeError(done.stderr.strip() or done.stdout.strip())
-    result: dict[str, Any] = json.loads(done.stdout)
-    return result
-
-
-def endpoints(home: Path) -> dict[str, Any]:
-    """All about the services that run in a sandbox, by name."""
-    found: dict[str, Any] = json.loads((home / "endpoints.json").read_text(encoding="utf-8"))
-    return found
-
-
-class Server:
-    """One service of a sandbox, its request log and its faults."""
-
-    def __init__(self, home: Path, name: str, info: dict[str, Any]) -> None:
-        self.home, self.name, self.info = home, name, info
-        self.url: str = info["url"]
-        self.pid: int = info["pid"]
-        self.log = home / name / "access.jsonl"
-
-    def connection(self) -> dict[str, Any]:
-        """The options by which the collection's modules connect to this server."""
-        raise NotImplementedError(f"{self.name} has no modules of its own")
-
-    def environment(self) -> dict[str, str]:
-        """The same as variables."""
-        return dict(self.info["env"])
-
-    def secrets(self) -> list[str]:
-        """Texts of the connection that no result may hold."""
-        return []
-
-    def end_faults(self) -> None:
-        """Takes back all that a test may have ordered."""
-        self.clear_faults()
-
-    def wait_for(self, condition: Any, seconds: float = 20.0) -> Any:
-        """Calls until the result is true and returns it; fails the test after `seconds`."""
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            result = condition()
-            if result:
-                return result
-            time.sleep(0.05)
-        pytest.fail(f"not true after {seconds} s: {condition}")
-
-    # --- the log -------------------------------------------------------------------------------------------------
-
-    def mark(self) -> int:
-        """A point in the log, for `since`."""
-        return self.log.stat().st_size if self.log.exists() else 0
-
-    def requests(self, since: int = 0, method: str = "", path: str = "") -> list[dict[str, Any]]:
-        """The clients' requests: time, method, path (with query), status (None: no answer was sent), bytes_in,
-        bytes_out, client (address:port, so one a connection), fault. `method` is exact, `path` a part of it."""
-        with self.log.open("rb") as file:
-            file.seek(since)
-            found = [json.loads(line) for line in file.read().splitlines()]
-        return [entry for entry in found if (not method or entry["method"] == method) and path in entry["path"]]
-
-    def writes(self, since: int = 0, path: str = "") -> list[dict[str, Any]]:
-        """Those of `requests` that may change something: PUT, POST, DELETE, COPY, but not the asking for tokens."""
-        return [
-            entry
-            for entry in self.requests(since, path=path)
-            if entry["method"] in WRITES and not entry["path"].endswith("/auth/tokens")
-        ]
-
-    def refuse_writes(self, words: str) -> Any:
-        """From now on every write is refused with these words; returns the code that an error has then."""
-        self.fault("status", method="|".join(WRITES), count=None, status=403, body=words)
-        return 403
-
-    # --- faults --------------------------------------------------------------------------------------------------
-
-    def fault(self, action: str, **order: Any) -> None:
-        """Orders a fault: see polystore_sandbox.faults.Fault. `nth=3` is `skip=2`; `count=None` hits every request.
-
-        fault("status", method="PUT", path="/c/", nth=3, status=503, headers={"Retry-After": "1"})
-        """
-        if "nth" in order:
-            order["skip"] = order.pop("nth") - 1
-        self._control("POST", "/faults", {"action": action, **order})
-
-    def faults(self) -> list[dict[str, Any]]:
-        """The faults in force: action, path, seen, hit."""
-        result: list[dict[str, Any]] = self._control("GET", "/faults")
-        return result
-
-    def clear_faults(self) -> None:
-        """Takes all faults back and opens the port again."""
-        self._control("DELETE", "/faults")
-        if self.name in ("swift", "alluxio", "pachyderm"):
-            self.listen(True)
-
-    def listen(self, on: bool) -> None:
-        """Closes the server's port (connections are refused) or opens it."""
-        self._control("POST", "/listen", {"on": on})
-
-    def _control(self, method: str, path: str, value: Any = None) -> Any:
-        control = json.loads((self.home / self.name / "control.json").read_text(encoding="utf-8"))
-        request = urllib.request.Request(
-            control["url"] + path,
-            data=None if value is None else json.dumps(value).encode(),
-            method=method,
-            headers={"X-Control-Token": control["token"]},
-        )
-        try:
-            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
-                return json.load(answer)
-        except urllib.error.HTTPError as exc:
-            raise ValueError(json.load(exc)["error"]) from exc
 
 
 class SwiftServer(Server):
@@ -314,112 +183,25 @@ class AlluxioServer(Server):
         self.behave(mode="normal", outage_seconds=120, stream_timeout=3600, ttl_interval=3600)
 
 
-class PachdServer(Server):
-    """Pachyderm: a stand-in that behaves as the version that was asked for, or the one at PACHD_ADDRESS.
-
-    An entry of its log has method ("pfs_v2.API/CreateRepo"), path ("default/repo@branch:/path", as far as the request
-    names these), status (the code's name, "OK"), bytes_in, bytes_out, client and fault.
-    """
-
-    _numbers = itertools.count(1)
-
-    def __init__(self, home: Path, services: dict[str, Any]) -> None:
-        super().__init__(home, "pachyderm", services["pachyderm"])
-        self.address: str = self.info["address"]
-        self.url = self.address
-        self.version: str = self.info["version"]
-        self.first: dict[str, Any] = {}
-
-    def connection(self) -> dict[str, Any]:
-        """address."""
-        return {"address": self.address}
-
-    def writes(self, since: int = 0, path: str = "") -> list[dict[str, Any]]:
-        """Those of `requests` that may change something: all but Inspect*, List*, Get*, Glob*, Walk*, Diff*, WhoAmI."""
-        return [entry for entry in self.requests(since, path=path) if not re.fullmatch(READING, entry["method"])]
-
-    def refuse_writes(self, words: str) -> Any:
-        """As if the user had no right to."""
-        self.fault("status", method=rf"(?!{READING}$).*", count=None, status="PERMISSION_DENIED", body=words)
-        return "PERMISSION_DENIED"
-
-    def fault(self, action: str, **order: Any) -> None:
-        """Orders a fault: `method` is a regular expression of "pfs_v2.API/CreateRepo", `path` of the entry's path.
-
-        status       answers with the code `status` (a name; UNAVAILABLE) and the words `body`; nothing is applied
-        delay        waits `seconds`
-        hang         never answers (until the faults are cleared)
-        close_after  applies it, then ends it with UNAVAILABLE
-        cut          ends with UNAVAILABLE after `bytes` bytes of the answer's stream (of the request's, when that is one)
-        cut_upload   ends with UNAVAILABLE after `bytes` bytes of the request's stream; nothing is applied
-        """
-        if action == "status":
-            order.setdefault("status", "UNAVAILABLE")
-        super().fault(action, **order)
-
-    def behave(self, **settings: Any) -> dict[str, Any]:
-        """The stand-in's settings (version, finish_seconds, and those of auth). They end with the test."""
-        if not self.first:
-            self.first = self._control("POST", "/behaviour", {})
-        changed: dict[str, Any] = self._control("POST", "/behaviour", settings)
-        return changed
-
-    def end_faults(self) -> None:
-        """Takes back faults and settings."""
-        self.clear_faults()
-        if self.first:
-            self._control("POST", "/behaviour", self.first)
-
-    def new_name(self, prefix: str = "t") -> str:
-        """A name that no repo, project or pipeline has."""
-        return f"{prefix}-{os.getpid()}-{next(self._numbers)}"
-
-    new_container_name = new_name
-
-
-_started: dict[tuple[int, str], Any] = {}
-
-
 def start_swift(services: str = "swift") -> SwiftServer:
     """The process's own server with these services (comma separated)."""
-    return cast(SwiftServer, _start(services, SwiftServer))
+    return cast(SwiftServer, start(services, SwiftServer))
 
 
 def start_alluxio(version: str = "2.9.6") -> AlluxioServer:
     """The process's own Alluxio of that version."""
     if os.environ.get("POLYSTORE_ALLUXIO") == "real":
         key = (os.getpid(), "real alluxio " + version)
-        if key not in _started:
+        if key not in started:
             module = importlib.import_module("ansible_collections.polystore.storage.tests.support.alluxio_real")
-            _started[key] = module.start(version)
-        return cast(AlluxioServer, _started[key])
+            started[key] = module.start(version)
+        return cast(AlluxioServer, started[key])
     return start_stand_in(version)
 
 
 def start_stand_in(version: str = "2.9.6") -> AlluxioServer:
     """The process's own stand-in for an Alluxio of that version."""
-    return cast(AlluxioServer, _start("alluxio", AlluxioServer, f"--option=alluxio.version={version}"))
-
-
-def start_pachd(version: str = "2.12.1") -> PachdServer:
-    """The process's own Pachyderm of that version."""
-    return cast(PachdServer, _start("pachyderm", PachdServer, f"--option=pachyderm.version={version}"))
-
-
-def _start(services: str, kind: Any, *more: str) -> Any:
-    key = (os.getpid(), " ".join((services, *more)))
-    if key not in _started:
-        home = Path(tempfile.mkdtemp(prefix="polystore-test-", dir="/tmp"))
-        arguments = ["--dir", str(home), "--services", services, "--owner", str(os.getpid()), "--remove"]
-        sandbox("start", *arguments, *more)
-        _started[key] = kind(home, endpoints(home))
-        atexit.register(_stop, os.getpid(), home)
-    return _started[key]
-
-
-def _stop(pid: int, home: Path) -> None:
-    if os.getpid() == pid:  # not in a fork
-        sandbox("absent", "--dir", str(home))
+    return cast(AlluxioServer, start("alluxio", AlluxioServer, f"--option=alluxio.version={version}"))
 
 
 @pytest.fixture(scope="session")
@@ -481,72 +263,8 @@ def alluxio_v1_server(_alluxio_v1: AlluxioServer) -> Iterator[AlluxioServer]:
     _alluxio_v1.end_faults()
 
 
-@pytest.fixture(scope="session")
-def _pachd() -> PachdServer:
-    need("grpc", "google.protobuf")
-    return start_pachd("2.12.1")
-
-
-@pytest.fixture
-def pachd_server(_pachd: PachdServer) -> Iterator[PachdServer]:
-    """A Pachyderm 2.12.1. Faults and settings end with the test; repos stay, so use new_name()."""
-    yield _pachd
-    _pachd.end_faults()
-
-
-@pytest.fixture(scope="session")
-def _pachd_v20() -> PachdServer:
-    need("grpc", "google.protobuf")
-    return start_pachd("2.0.8")
-
-
-@pytest.fixture
-def pachd_v20_server(_pachd_v20: PachdServer) -> Iterator[PachdServer]:
-    """A Pachyderm 2.0.8. Faults and settings end with the test; repos stay, so use new_name()."""
-    yield _pachd_v20
-    _pachd_v20.end_faults()
-
-
-@pytest.fixture(scope="session")
-def _pachd_v24() -> PachdServer:
-    need("grpc", "google.protobuf")
-    return start_pachd("2.4.6")
-
-
-@pytest.fixture
-def pachd_v24_server(_pachd_v24: PachdServer) -> Iterator[PachdServer]:
-    """A Pachyderm 2.4.6. Faults and settings end with the test; repos stay, so use new_name()."""
-    yield _pachd_v24
-    _pachd_v24.end_faults()
-
-
-@pytest.fixture(scope="session")
-def _pachd_v27() -> PachdServer:
-    need("grpc", "google.protobuf")
-    return start_pachd("2.7.6")
-
-
-@pytest.fixture
-def pachd_v27_server(_pachd_v27: PachdServer) -> Iterator[PachdServer]:
-    """A Pachyderm 2.7.6. Faults and settings end with the test; repos stay, so use new_name()."""
-    yield _pachd_v27
-    _pachd_v27.end_faults()
-
-
-@pytest.fixture(scope="session")
-def _pachd_v28() -> PachdServer:
-    need("grpc", "google.protobuf")
-    return start_pachd("2.8.10")
-
-
-@pytest.fixture
-def pachd_v28_server(_pachd_v28: PachdServer) -> Iterator[PachdServer]:
-    """A Pachyderm 2.8.10. Faults and settings end with the test; repos stay, so use new_name()."""
-    yield _pachd_v28
-    _pachd_v28.end_faults()
-
-
 __all__ = [
+    "FILES",
     "AlluxioServer",
     "PachdServer",
     "Server",

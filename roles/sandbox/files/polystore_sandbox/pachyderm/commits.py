@@ -136,7 +136,8 @@ class Commits(Service):
 
     def SubscribeCommit(self, request: Any, call: Call) -> Iterator[Any]:
         """Those of a repo or branch as they come, the oldest first; it ends with the caller."""
-        key, told = repo_key(request.repo), set()
+        key = repo_key(request.repo)
+        told: set[str] = set()
         with self.state.lock:
             get_repo(self.state, key)
         while True:
@@ -165,7 +166,7 @@ class Commits(Service):
         for commit in wanted:
             with self.state.lock:
                 if request.wait:
-                    self.state.wait(lambda commit=commit: commit.finished, call)  # type: ignore[misc]
+                    self.state.wait(lambda commit=commit: commit.finished, call)
                 info = commit_info(self.state, commit)
             yield info
 

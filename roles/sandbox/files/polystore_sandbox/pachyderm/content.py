@@ -91,7 +91,8 @@ class Writer:
         if self.file is None:
             self.blob = uuid.uuid4().hex
             path = self.store.folder / self.blob
-            self.file = open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")  # closed by done, drop
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            self.file = os.fdopen(descriptor, "wb")
             self.file.writelines(self.parts)
             self.parts = []
         self.file.write(data)

@@ -178,7 +178,7 @@ def create_branch(
             words = f"repo {show_repo(key[0])} cannot be in the provenance of its own branch"
             raise Refused("UNKNOWN", words)
     with state.all_or_nothing():
-        return _create_branch(state, state.repos[key[0]], key, wanted, head and head.id, trigger)
+        return _create_branch(state, state.repos[key[0]], key, wanted, head.id if head else None, trigger)
 
 
 def _create_branch(

@@ -17,9 +17,7 @@ except ImportError:  # slower, the same
 WINDOW, SHORTEST, LONGEST, LOW = 64, 1_000_000, 20_000_000, (1 << 23) - 1
 FULL = (1 << 64) - 1
 # The first 256 values of Go's math/rand with the seed 1, 63 bits each.
-TABLE = tuple(
-    int(word, 16)
-    for word in """
+WORDS = """
     4d65822107fcfd52 78629a0f5f3f164f 55104dc76695721d 380704bb7b4d7c03 365a858149c6e2d1 57e9d1860d1d68d8
     0866cb397916001e 1408d2ac22c4d294 0c697f48392907a0 268447a4189deb99 41f27cc6f3875d04 68255aaf95e94627
     1b6cffa2ba517936 30b95ff183c471d4 28b621587cb3ad0b 3c04951aa42655d9 243a768b7c4e0b68 25845c95d4491d1b
@@ -63,8 +61,8 @@ TABLE = tuple(
     1fb95e8cca599392 74ea42afc12d154e 099ad1bdc176163d 6ae4ae6d5c92e2b8 508df0dcf9f95ede 60390908b802bdfc
     50e57d0f8a928585 0c68571ddca6e10b 01e5dcfd887953e8 4abb18c948b9e962 08cd00c4e533e9a3 7fc76fad5e0ce6e5
     53189b251dba77ae 7e23bc6fc8214b8a 6adaea4753b428d7 2a80d0564cf20a65
-    """.split()
-)
+"""
+TABLE = tuple(int(word, 16) for word in WORDS.split())
 
 
 def _blake(data: bytes) -> bytes:

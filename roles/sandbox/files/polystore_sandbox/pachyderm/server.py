@@ -91,9 +91,8 @@ class Exchange:
     def cut(self, *actions: str, passed: int | None = None) -> None:
         """Ends the call when such a fault was ordered, and as many bytes have passed; None: at the end."""
         fault = self.fault
-        if fault and fault.action in actions:
-            if passed is None or passed >= fault.bytes:
-                raise Refused("UNAVAILABLE", "as it was ordered: the connection was cut")
+        if fault and fault.action in actions and (passed is None or passed >= fault.bytes):
+            raise Refused("UNAVAILABLE", "as it was ordered: the connection was cut")
 
     def log(self, status: str) -> None:
         """Writes the line, once."""

@@ -1,0 +1,152 @@
+# Copyright: (c) 2026, polystore.storage contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pachyderm for tests: the sandbox's stand-in, or the real one at PACHD_ADDRESS behind a forwarder."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from ansible_collections.polystore.storage.tests.support.sandboxes import Server, need, start
+
+# Calls that change nothing.
+READING = r"[^/]*/(?:(?:Inspect|List|Get|Glob|Walk|Diff|Find|Subscribe|Render|Check)\w*|WhoAmI|Authorize|\w*Summary)"
+
+
+class PachdServer(Server):
+    """Pachyderm: a stand-in that behaves as the version that was asked for, or the one at PACHD_ADDRESS.
+
+    An entry of its log has method ("pfs_v2.API/CreateRepo"), path ("default/repo@branch:/path", as far as the request
+    names these), status (the code's name, "OK"), bytes_in, bytes_out, client and fault.
+    """
+
+    _numbers = itertools.count(1)
+
+    def __init__(self, home: Path, services: dict[str, Any]) -> None:
+        super().__init__(home, "pachyderm", services["pachyderm"])
+        self.address: str = self.info["address"]
+        self.url = self.address
+        self.version: str = self.info["version"]
+        self.first: dict[str, Any] = {}
+
+    def connection(self) -> dict[str, Any]:
+        """address."""
+        return {"address": self.address}
+
+    def writes(self, since: int = 0, path: str = "") -> list[dict[str, Any]]:
+        """Those of `requests` that may change something: all but Inspect*, List*, Get*, Glob*, Walk*, Diff*, WhoAmI."""
+        return [entry for entry in self.requests(since, path=path) if not re.fullmatch(READING, entry["method"])]
+
+    def refuse_writes(self, words: str) -> Any:
+        """As if the user had no right to."""
+        self.fault("status", method=rf"(?!{READING}$).*", count=None, status="PERMISSION_DENIED", body=words)
+        return "PERMISSION_DENIED"
+
+    def fault(self, action: str, **order: Any) -> None:
+        """Orders a fault: `method` is a regular expression of "pfs_v2.API/CreateRepo", `path` of the entry's path.
+
+        status       answers with the code `status` (a name; UNAVAILABLE) and the words `body`; nothing is applied
+        delay        waits `seconds`
+        hang         never answers (until the faults are cleared)
+        close_after  applies it, then ends it with UNAVAILABLE
+        cut          ends with UNAVAILABLE after `bytes` bytes of the answer's stream, or of the request's if it is one
+        cut_upload   ends with UNAVAILABLE after `bytes` bytes of the request's stream; nothing is applied
+        """
+        if action == "status":
+            order.setdefault("status", "UNAVAILABLE")
+        super().fault(action, **order)
+
+    def behave(self, **settings: Any) -> dict[str, Any]:
+        """The stand-in's settings (version, finish_seconds, and those of auth). They end with the test."""
+        if not self.first:
+            self.first = self._control("POST", "/behaviour", {})
+        changed: dict[str, Any] = self._control("POST", "/behaviour", settings)
+        return changed
+
+    def end_faults(self) -> None:
+        """Takes back faults and settings."""
+        self.clear_faults()
+        if self.first:
+            self._control("POST", "/behaviour", self.first)
+
+    def new_name(self, prefix: str = "t") -> str:
+        """A name that no repo, project or pipeline has."""
+        return f"{prefix}-{os.getpid()}-{next(self._numbers)}"
+
+    new_container_name = new_name
+
+
+def start_pachd(version: str = "2.12.1") -> PachdServer:
+    """The process's own Pachyderm of that version."""
+    return cast(PachdServer, start("pachyderm", PachdServer, f"--option=pachyderm.version={version}"))
+
+
+@pytest.fixture(scope="session")
+def _pachd() -> PachdServer:
+    need("grpc", "google.protobuf")
+    return start_pachd("2.12.1")
+
+
+@pytest.fixture
+def pachd_server(_pachd: PachdServer) -> Iterator[PachdServer]:
+    """A Pachyderm 2.12.1. Faults and settings end with the test; repos stay, so use new_name()."""
+    yield _pachd
+    _pachd.end_faults()
+
+
+@pytest.fixture(scope="session")
+def _pachd_v20() -> PachdServer:
+    need("grpc", "google.protobuf")
+    return start_pachd("2.0.8")
+
+
+@pytest.fixture
+def pachd_v20_server(_pachd_v20: PachdServer) -> Iterator[PachdServer]:
+    """A Pachyderm 2.0.8. Faults and settings end with the test; repos stay, so use new_name()."""
+    yield _pachd_v20
+    _pachd_v20.end_faults()
+
+
+@pytest.fixture(scope="session")
+def _pachd_v24() -> PachdServer:
+    need("grpc", "google.protobuf")
+    return start_pachd("2.4.6")
+
+
+@pytest.fixture
+def pachd_v24_server(_pachd_v24: PachdServer) -> Iterator[PachdServer]:
+    """A Pachyderm 2.4.6. Faults and settings end with the test; repos stay, so use new_name()."""
+    yield _pachd_v24
+    _pachd_v24.end_faults()
+
+
+@pytest.fixture(scope="session")
+def _pachd_v27() -> PachdServer:
+    need("grpc", "google.protobuf")
+    return start_pachd("2.7.6")
+
+
+@pytest.fixture
+def pachd_v27_server(_pachd_v27: PachdServer) -> Iterator[PachdServer]:
+    """A Pachyderm 2.7.6. Faults and settings end with the test; repos stay, so use new_name()."""
+    yield _pachd_v27
+    _pachd_v27.end_faults()
+
+
+@pytest.fixture(scope="session")
+def _pachd_v28() -> PachdServer:
+    need("grpc", "google.protobuf")
+    return start_pachd("2.8.10")
+
+
+@pytest.fixture
+def pachd_v28_server(_pachd_v28: PachdServer) -> Iterator[PachdServer]:
+    """A Pachyderm 2.8.10. Faults and settings end with the test; repos stay, so use new_name()."""
+    yield _pachd_v28
+    _pachd_v28.end_faults()
