@@ -164,12 +164,12 @@ def _trouble(code: str, words: str, operation: str, settings: Settings, safe: bo
     cut = code in ("UNAVAILABLE", "INTERNAL", "UNKNOWN", "CANCELLED") and bool(CUT.search(words))
     message, hint = "%s: the server answers %s" % (operation, code), HINTS.get(kind, "")
     lost = not sent or cut or (code == "UNAVAILABLE" and not kind)
-    if not sent:
+    if re.search(r"http1\.x|http2 header with status|text/html|parsing HTTP", words, re.I):
+        message, hint = "%s: what answers at %s is no pachd" % (operation, settings.address), "Its port is %d." % PORT
+    elif not sent:
         message, hint = _unreachable(words, settings)
     elif cut:
         message, hint = "%s: the connection was lost" % operation, "Run again."
-    elif re.search(r"http1\.x|http2 header with status|text/html", words, re.I):
-        message, hint = "%s: what answers at %s is no pachd" % (operation, settings.address), "Its port is %d." % PORT
     elif code == "DEADLINE_EXCEEDED":
         message, hint = "%s: no answer within %g s" % (operation, seconds), "Is it busy? timeout can be raised."
         words = ""
