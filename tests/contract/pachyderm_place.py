@@ -26,7 +26,8 @@ class Place:
 
     def __init__(self, subject: Any, server: Any, **options: Any) -> None:
         self.subject, self.server, self.options = subject, server, options
-        self.client = client_for(CONNECTION, server.connection(), 8, {})
+        access = {name: options[name] for name in CONNECTION.spec if name in options}
+        self.client = client_for(CONNECTION, {**server.connection(), **access}, 8, {})
         self.top = server.new_name()
 
     def name(self, short: str) -> str:

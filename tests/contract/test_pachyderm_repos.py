@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -152,3 +153,73 @@ def test_roles_need_authentication(place: Place) -> None:
     roles = {"robot:r": ["repoReader"]}
     assert "roles: authentication is not active on this server" in place.refused(name=name, roles=roles)
     place.twice(name=name, roles={})
+
+
+# --- with authentication
+
+ROOT, BOT = "root-token-of-a-test", "bot-token-of-a-test"
+
+
+@pytest.fixture
+def guarded(pachd_server: Any) -> Place:
+    """A place on a server that asks who comes: the root, unless a task has the token BOT."""
+    if os.environ.get("PACHD_ADDRESS"):
+        pytest.skip("authentication is not switched on at a server that is not ours")
+    pachd_server.behave(auth=ROOT, tokens={BOT: "robot:bot"})
+    return Place(Repos, pachd_server, auth_token=ROOT)
+
+
+def roles(place: Place, name: str, project: str = "default") -> dict[str, list[str]]:
+    """What the server keeps: the roles of each principal."""
+    found = place.call("auth_v2.API/GetRoleBinding", resource={"type": "REPO", "name": "%s/%s" % (project, name)})
+    return {principal: sorted(given.roles) for principal, given in found.binding.entries.items()}
+
+
+def test_roles_are_set_by_principal(guarded: Place) -> None:
+    name = guarded.name("r")
+    guarded.twice(name=name, roles={"robot:a": ["repoWriter", "repoReader"], "allClusterUsers": "repoReader"})
+    owner = {"pach:root": ["repoOwner"]}
+    everybody = {"allClusterUsers": ["repoReader"]}
+    assert roles(guarded, name) == {**owner, **everybody, "robot:a": ["repoReader", "repoWriter"]}
+    guarded.same(name=name, roles={"robot:a": ["repoReader", "repoWriter", "repoReader"]})
+    guarded.same(name=name, roles={"robot:nobody": []})
+    mark = guarded.server.mark()
+    result = guarded.twice(name=name, roles={"robot:a": ["repoReader"], "group:b": ["repoOwner"]})
+    assert guarded.sent(mark) == ["ModifyRoleBinding"] * 2
+    assert result["resource"]["roles"] == {**owner, **everybody, "robot:a": ["repoReader"], "group:b": ["repoOwner"]}
+    guarded.twice(name=name, roles={"robot:a": None, "group:b": []})
+    assert roles(guarded, name) == {**owner, **everybody}
+    guarded.twice(name=name, description="kept beside it")
+    guarded.twice(name=name, state="absent")
+
+
+def test_roles_in_another_project(guarded: Place) -> None:
+    project, name = guarded.name("p"), guarded.name("r")
+    guarded.call("pfs_v2.API/CreateProject", project={"name": project})
+    guarded.twice(name=name, project=project, roles={"robot:a": ["repoReader"]})
+    assert roles(guarded, name, project)["robot:a"] == ["repoReader"]
+
+
+def test_an_unknown_role_is_told_with_what_was_done(guarded: Place) -> None:
+    name = guarded.name("r")
+    result = guarded.run(name=name, roles={"robot:a": ["nope"]})
+    assert "the repo was created, but then: set the roles of robot:a" in result["msg"]
+    assert 'unknown role "nope"' in result["msg"]
+
+
+def test_what_only_seems_to_be_deleted_is_told(guarded: Place) -> None:
+    name = guarded.name("r")
+    guarded.ok(name=name, roles={"robot:bot": ["repoReader"]})
+    result = guarded.run(name=name, state="absent", auth_token=BOT)
+    assert result["failed"] is True
+    assert result["failures"][0]["code"] == "NOT_DELETED"
+    assert "repoOwner" in result["msg"]
+    assert guarded.info(name) is not None
+
+
+def test_a_token_that_is_not_valid(guarded: Place) -> None:
+    for options in ({"auth_token": "wrong-token"}, {"auth_token": None}):
+        result = guarded.run(name=guarded.name("r"), **options)
+        assert (result["failed"], result["failures"][0]["code"]) == (True, "UNAUTHENTICATED")
+        assert "auth_token" in result["msg"]
+        assert "wrong-token" not in str(result)
