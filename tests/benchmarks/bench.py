@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.polystore.storage.tests.support import alluxio_real, targets
-from ansible_collections.polystore.storage.tests.support.servers import SwiftServer, start_swift
+from ansible_collections.polystore.storage.tests.support.servers import SwiftServer, start_pachd, start_swift
 
 HERE = pathlib.Path(__file__).resolve().parent
 MIB = 1024 * 1024

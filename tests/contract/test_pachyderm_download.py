@@ -227,7 +227,7 @@ def test_an_open_commit_is_an_error_or_waited_for(shelf: Shelf, tmp_path: pathli
 
 def test_a_commit_that_has_failed(shelf: Shelf, tmp_path: pathlib.Path) -> None:
     shelf.put({"f": b"1"})
-    with pytest.raises(Exception, match="collision"):
+    with pytest.raises(Exception, match="failed"):
         shelf.put({"d": b"1", "d/x": b"2"})
     result = shelf.download(ok=False, dest=str(tmp_path))
     assert result["failed"] and "has failed" in result["msg"] and "collision" in result["msg"]
@@ -236,16 +236,13 @@ def test_a_commit_that_has_failed(shelf: Shelf, tmp_path: pathlib.Path) -> None:
 
 def test_a_cut_download_goes_on(shelf: Shelf, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PachydermDownload, "again", Retry(5, base=0.0))
-    content = os.urandom(45_000_000)
+    content = os.urandom(25_000_000)
     shelf.put({"big": content})
-    shelf.server.fault("cut", method="GetFile", count=2, bytes=15_000_000)
+    shelf.server.fault("cut", method=".*/GetFile", count=1, bytes=5_000_000)
     mark = shelf.server.mark()
     shelf.download(path="/big", dest=str(tmp_path / "big"))
     assert files(tmp_path) == {"big": content}
-    assert [one for one in shelf.asked(mark) if one in ("GetFile", "InspectFile")] == ["GetFile"] + [
-        "InspectFile",
-        "GetFile",
-    ] * 2
+    assert shelf.asked(mark)[2:] == ["GetFile", "InspectFile", "GetFile"]
     assert shelf.server.writes(mark) == []
 
 
@@ -258,12 +255,12 @@ def test_a_file_replaced_between_two_pieces_replaces_nothing(
         repo = shelf.client.repo("default", shelf.repo)
         shelf.call("pfs_v2.API/DeleteRepo", "pfs_v2.DeleteRepoRequest", repo=repo, force=True)
         shelf.call("pfs_v2.API/CreateRepo", "pfs_v2.CreateRepoRequest", repo=repo)
-        shelf.put({"big": b"2" * 45_000_000})
+        shelf.put({"big": b"2" * 25_000_000})
 
     monkeypatch.setattr(PachydermDownload, "again", Retry(5, base=0.0, sleep=meanwhile))
-    shelf.put({"big": b"1" * 45_000_000})
+    shelf.put({"big": b"1" * 25_000_000})
     (tmp_path / "big").write_bytes(b"old")
-    shelf.server.fault("cut", method="GetFile", count=1, bytes=15_000_000)
+    shelf.server.fault("cut", method=".*/GetFile", count=1, bytes=5_000_000)
     result = shelf.download(ok=False, path="/big", dest=str(tmp_path / "big"))
     assert result["failed"] and "was replaced on the server while it was read" in result["msg"]
     assert files(tmp_path) == {"big": b"old"}
@@ -298,8 +295,9 @@ def child(shelf: Shelf, collection: pathlib.Path, **options: Any) -> Any:
     return json.loads(done.stdout)
 
 
+@pytest.mark.parametrize("shelf", ["pachd_server"], indirect=True)
 def test_memory_stays_flat(shelf: Shelf, tmp_path: pathlib.Path, collection: pathlib.Path) -> None:
-    content = os.urandom(1 << 20) * 160
+    content = os.urandom(1 << 20) * 100
     shelf.put({"big": content, "small": b"small", "middle": content[: 1 << 21]})
     _result, small = child(shelf, collection, path="/middle", dest=str(tmp_path / "middle"))
     result, big = child(shelf, collection, path="/big", dest=str(tmp_path / "big"))
