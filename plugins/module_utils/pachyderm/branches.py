@@ -135,6 +135,7 @@ class Branches(Resource):
         self.going: set[Key] = set()
         self.coming: set[Key] = set()
         self.pipelines: dict[tuple[str, str], Any] = {}
+        self.branches: dict[tuple[str, str, str], str] = {}  # the branch of a commit, by project, repo and id
 
     @classmethod
     def validate(cls, item: Any) -> None:
@@ -285,7 +286,9 @@ class Branches(Resource):
         """The commit message that a head stands for: ids go without a branch, ancestry goes with the id."""
         base, ancestry = HEAD.match(head).groups()  # type: ignore[union-attr]
         if IDENTIFIER.match(base):
-            return self.client.commit(item.project, item.repo, id=head)
+            old = self.client.version < (2, 6, 0)  # there a commit is one of its branch
+            branch = self.branches.get((item.project, item.repo, head), "") if old else ""
+            return self.client.commit(item.project, item.repo, branch, head)
         return self.client.commit(item.project, item.repo, base, ancestry)
 
     def _resolved(self, item: Any) -> str:
@@ -293,6 +296,7 @@ class Branches(Resource):
         request = self._message("InspectCommitRequest", commit=self._commit(item, item.head))
         info = self.client.maybe("pfs_v2.API/InspectCommit", request)
         if info is not None:
+            self.branches[(item.project, item.repo, info.commit.id)] = info.commit.branch.name
             return str(info.commit.id)
         base = HEAD.match(item.head).group(1)  # type: ignore[union-attr]
         if (*item.key[:2], base) in self.coming or (self.run.check and not IDENTIFIER.match(base)):
