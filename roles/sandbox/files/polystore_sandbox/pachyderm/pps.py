@@ -162,7 +162,8 @@ class Pipelines(Service):
         keys = [pipeline.key for pipeline in wanted]
         for key in keys:
             self.state.permit(call, "REPO_DELETE", "REPO", self._named(key))
-        left, gone = keys[::-1], []
+        left: list[Key] = keys[::-1]
+        gone: list[Key] = []
         with self.state.all_or_nothing():
             while left:
                 refused, before = [], len(gone)

@@ -109,10 +109,10 @@ def look(files: Tree, start: str = "/") -> Entry | None:
     return top
 
 
-def _group(kind: str, body: str) -> str:
+def _group(kind: str, body: str, rest: str) -> str:
     choices = "|".join(_expression(part) for part in _split(body, "|"))
     if kind == "!":
-        return rf"(?!(?:{choices})(?:/|\Z))[^/]*"
+        return rf"(?!(?:{choices}){rest}\Z)[^/]*"
     return f"(?:{choices}){'' if kind == '@' else kind}"
 
 
@@ -144,7 +144,7 @@ def _expression(pattern: str) -> str:
         char = pattern[at]
         if char in "*?+@!" and pattern[at + 1 : at + 2] == "(":
             end = _closing(pattern, at + 1)
-            text += _group(char, pattern[at + 2 : end])
+            text += _group(char, pattern[at + 2 : end], _expression(pattern[end + 1 :]))
             at = end
         elif pattern.startswith("**", at):
             text += ".*"
