@@ -246,7 +246,7 @@ def waves(changes: Iterable[list[Change]], needs: Callable[[Change], Iterable[Ke
     left, found = list(changes), []
     while left:
         keys = {group[0].item.key for group in left}
-        ready = [g for g in left if not (keys - {g[0].item.key}).intersection(needs(g[0]))] or left
+        ready = [g for g in left if not any(k in keys and k != g[0].item.key for k in needs(g[0]))] or left
         begun = {id(group) for group in ready}
         found.append(ready)
         left = [group for group in left if id(group) not in begun]
