@@ -87,7 +87,8 @@ def run(
         env.setdefault("POLYSTORE_SERVER_PYTHON", str(interpreter))
         env["POLYSTORE_CACHE"] = str(CACHE)  # HOME is another one there
         if "conformance" in suites:
-            env["POLYSTORE_ALLUXIO_CLIENT"] = str(venv("alluxio-client"))
+            for name in ("alluxio-client", "pachyderm-sdk", "python-pachyderm"):
+                env["POLYSTORE_" + name.replace("-", "_").upper()] = str(venv(name))
         if target:
             env["POLYSTORE_TARGET_PYTHON"] = str(venv("target", core, target))
         if env.get("POLYSTORE_AUTH") == "v3" or env.get("POLYSTORE_KEYSTONE") == "1":

@@ -36,6 +36,8 @@ ENVIRONMENTS: dict[str, tuple[str, ...]] = {
     "keystone": ("server", "keystone"),
     "target": ("target",),
     "alluxio-client": ("alluxio-client",),
+    "pachyderm-sdk": ("pachyderm-sdk",),
+    "python-pachyderm": ("python-pachyderm",),
     "lint": (CORE, "runtime", "test", "lint"),
     "ansible-lint": ("ansible-lint",),
     "galaxy-importer": ("galaxy-importer",),
