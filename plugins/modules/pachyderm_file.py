@@ -170,10 +170,14 @@ resources:
       description: Bytes.
       type: int
     checksum:
-      description: pachd's hash of the content, where it is known without more work (Pachyderm 2.1.6).
+      description:
+        - pachd's hash of the content, as Pachyderm 2.1.6 and newer compute it, where it is known without more work.
       type: str
     url:
       description: Where pachd has fetched it from, without what may be secret in it.
+      type: str
+    copied_from:
+      description: The file that it was made from just now.
       type: str
     directory:
       description: V(true) for a directory; of files nothing is said.

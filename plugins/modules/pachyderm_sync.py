@@ -129,7 +129,8 @@ resources:
       description: Bytes.
       type: int
     checksum:
-      description: pachd's hash of the content, where it is known without more work (Pachyderm 2.1.6).
+      description:
+        - pachd's hash of the content, as Pachyderm 2.1.6 and newer compute it, where it is known without more work.
       type: str
     commit_error:
       description: In a diff, why the newest commit of the branch was bad. Any change mends it.

@@ -206,7 +206,7 @@ class FileResource(Resource):
                 return send, {}
             if branches.same_file(branches.file(place, name), row, file, its):
                 return send, {}
-        return send, branches.state(its)
+        return send, {**branches.state(its), "copied_from": "%s:%s" % (named(origin), its_name)}
 
     def _fetched(self, item: Any) -> Iterator[Any]:
         """Fetched by pachd itself, when it gets these messages."""
