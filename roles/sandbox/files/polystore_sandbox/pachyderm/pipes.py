@@ -208,6 +208,8 @@ class Pipes:
             info.details.salt = pipeline.salt
             info.details.created_at.CopyFrom(stamp(pipeline.created))
             info.details.updated_at.CopyFrom(stamp(version.made))
+        if not self.state.since(8):  # 2.7 has something else in the field
+            info.user_spec_json = to_json(request)
         return info
 
     def listed(self, pipeline: Pipeline, history: int) -> Iterator[Version]:

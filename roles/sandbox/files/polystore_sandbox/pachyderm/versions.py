@@ -59,7 +59,8 @@ FIELDS = """\
 2.7 admin_v2.ClusterInfo: proxy_host proxy_tls
 2.8 pfs_v2.DeleteRepoResponse: deleted
 2.8 pps_v2.DeletePipelineRequest: must_exist
-2.8 pps_v2.PipelineInfo: user_spec_json effective_spec_json
+2.7 pps_v2.PipelineInfo: user_spec_json
+2.8 pps_v2.PipelineInfo: effective_spec_json
 2.8 pps_v2.StopPipelineRequest: must_exist
 2.8 admin_v2.ClusterInfo: warnings_ok warnings paused web_resources
 2.8 transaction_v2.TransactionRequest: create_pipeline_v2
