@@ -69,7 +69,8 @@ class Store:
     def hash(self, content: Content) -> bytes:
         """As the server gives it; worked out once."""
         if not content.digest:
-            content.digest = content_hash(self.read(content, piece=2**20)) if content.size else EMPTY_HASH
+            pieces = self.read(content, piece=2**20)
+            content.digest = content_hash(pieces) if content.size else EMPTY_HASH
         return content.digest
 
 

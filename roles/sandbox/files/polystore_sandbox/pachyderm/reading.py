@@ -33,9 +33,12 @@ class Reading(Service):
             self.state.wait(lambda: commit.finished or not commit.finishing, call)
             return commit, commit.files
 
-    def _info(self, commit: Commit, entry: Entry) -> Any:
+    def _reference(self, commit: Commit) -> Any:
         with self.state.lock:
-            reference = commit_message(self.state, commit.key)
+            return commit_message(self.state, commit.key)
+
+    def _info(self, commit: Commit, entry: Entry, reference: Any = None) -> Any:
+        reference = reference or self._reference(commit)
         kind = DIR if entry.content is None else FILE
         return self.make(
             "pfs_v2.FileInfo",
@@ -89,10 +92,11 @@ class Reading(Service):
                 entries.reverse()
             if after:
                 entries = [one for one in entries if (one.path < after if request.reverse else one.path > after)]
+        reference = self._reference(commit)
         for number, entry in enumerate(entries):
             if request.number and number >= request.number:
                 return
-            yield self._info(commit, entry)
+            yield self._info(commit, entry, reference)
 
     def GlobFile(self, request: Any, call: Call) -> Iterator[Any]:
         """What a pattern matches."""

@@ -67,6 +67,14 @@ def _named(value: Any) -> str:
     return str(getattr(value, "name", ""))
 
 
+def client_gone(context: Any) -> bool:
+    """True when the end of a client's stream was its end too."""
+    until = time.monotonic() + GONE_SECONDS
+    while context.is_active() and time.monotonic() < until:
+        time.sleep(GONE_SECONDS / 8)
+    return not context.is_active()
+
+
 class Exchange:
     """One call: its log line, its fault, and its end."""
 
@@ -74,6 +82,7 @@ class Exchange:
         self.server, self.method, self.context = server, method, context
         self.path, self.bytes_in, self.bytes_out = "", 0, 0
         self.fault: Fault | None = None
+        self.refused: Refused | None = None  # what ended the client's stream
         self.logged = False
 
     def asked(self, path: str) -> None:
@@ -227,11 +236,8 @@ class Server(grpc.GenericRpcHandler):  # type: ignore[misc]
         if first:
             exchange.asked("")
         exchange.cut("cut_upload", "cut")
-        until = time.monotonic() + GONE_SECONDS
-        while time.monotonic() < until:
-            if not exchange.context.is_active():
-                raise Refused("CANCELLED", "context canceled")
-            time.sleep(GONE_SECONDS / 8)
+        if client_gone(exchange.context):
+            raise Refused("CANCELLED", "context canceled")
 
     def _begin(self, exchange: Exchange, data: Any) -> Any:
         if METHODS[exchange.method].client_stream:
