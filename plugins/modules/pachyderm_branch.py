@@ -29,7 +29,8 @@ options:
     description:
       - Commit of this repo that the branch points to, as the id of a commit or the name of another branch. Each may be
         followed by an ancestry such as C(^), C(^2) or C(~3).
-      - A new branch without it gets an empty commit.
+      - A new branch without it gets an empty commit. A branch with O(provenance) gets its commits from the server, so
+        that its head cannot be declared.
     type: str
   provenance:
     description:

@@ -144,6 +144,16 @@ def test_trigger_and_provenance_exclude_each_other(place: Place) -> None:
     assert "the branch has a trigger" in place.refused(name="b", provenance=[{"repo": source}])
 
 
+def test_the_head_of_a_derived_branch_is_the_server_s(place: Place) -> None:
+    source = place.repo("src")
+    place.put(source)
+    place.put(place.options["repo"], branch="dev")
+    head = place.ok(name="b", provenance=[{"repo": source}])["resource"]["head"]
+    place.same(name="b", head=head)
+    assert "a branch with provenance gets its commits from the server" in place.refused(name="b", head="dev")
+    place.twice(name="b", head="dev", provenance=[])
+
+
 @EVERY
 def test_an_output_branch_is_never_touched(place: Place) -> None:
     source = place.repo("src")

@@ -48,6 +48,7 @@ TRIGGER = {
     "size": {"type": "str"},
     "commits": {"type": "int"},
 }
+DERIVED = "a branch with provenance gets its commits from the server, at once after any other head too"
 FLAGS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
 
@@ -149,6 +150,8 @@ class Branches(Resource):
             raise OptionError("trigger", "a branch cannot watch itself")
         if item.trigger and item.provenance:
             raise OptionError("trigger", "a branch has either a trigger or provenance", "Leave one of them out")
+        if item.head is not KEEP and item.provenance:
+            raise OptionError("head", DERIVED, "Leave head out, or set provenance: []")
         for link in item.provenance or ():
             link.setdefault("project", item.project)
             if (link["project"], link["repo"]) == (item.project, item.repo):
@@ -202,6 +205,8 @@ class Branches(Resource):
                 "Pachyderm cannot take a trigger away from a branch",
                 "Delete the branch (state: absent), and declare it again with head: %s" % have["head"],
             )
+        if "head" in fields and told.get("provenance"):
+            raise OptionError("head", DERIVED, "Leave it out, or set provenance: [] beside it")
         for one, other in (("trigger", "provenance"), ("provenance", "trigger")):
             if fields.get(one) and told.get(other):
                 raise OptionError(

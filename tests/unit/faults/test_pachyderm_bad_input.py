@@ -81,6 +81,7 @@ CASES = [
     ("branch", {**B, "provenance": [{"repo": "r", "branch": "m"}]}, "provenance: r is the branch's own repo"),
     ("branch", {**B, "provenance": [{"repo": "a"}, {"repo": "a", "branch": "master"}]}, "a branch is named twice"),
     ("branch", {**B, "provenance": ["a"]}, "provenance"),
+    ("branch", {**B, "provenance": [{"repo": "a"}], "head": "m"}, "head: a branch with provenance gets its commits"),
     # triggers
     ("branch", {**B, "trigger": {"commits": 3}}, "trigger: it names no branch to watch"),
     ("branch", {**B, "trigger": {"branch": "b", "commits": 3}}, "trigger: a branch cannot watch itself"),
