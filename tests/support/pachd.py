@@ -21,14 +21,18 @@ import pytest
 from ansible_collections.polystore.storage.tests.support.sandboxes import FILES, Server, need, start, started
 
 # Calls that change nothing.
-READING = r"[^/]*/(?:(?:Inspect|List|Get|Glob|Walk|Diff|Find|Subscribe|Render|Check)\w*|WhoAmI|Authorize|\w*Summary)"
+READING = (
+    r"[^/]*/(?:(?:Inspect|List|Get|Glob|Walk|Diff|Find|Subscribe|Render|Check)\w*"
+    r"|WhoAmI|Authorize|\w*Summary|\w+ \(dry run\))"
+)
 
 
 class PachdServer(Server):
     """Pachyderm: a stand-in that behaves as the version that was asked for, or the one at PACHD_ADDRESS.
 
-    An entry of its log has method ("pfs_v2.API/CreateRepo"), path ("default/repo@branch:/path", as far as the request
-    names these), status (the code's name, "OK"), bytes_in, bytes_out, client and fault.
+    An entry of its log has method ("pfs_v2.API/CreateRepo", and " (dry run)" where it is one), path
+    ("default/repo@branch:/path", as far as the request names these), status (the code's name, "OK"), bytes_in,
+    bytes_out, client and fault.
     """
 
     _numbers = itertools.count(1)

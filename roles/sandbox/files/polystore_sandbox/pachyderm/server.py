@@ -80,6 +80,7 @@ class Exchange:
 
     def __init__(self, server: Server, method: str, context: Any) -> None:
         self.server, self.method, self.context = server, method, context
+        self.called = method
         self.path, self.bytes_in, self.bytes_out = "", 0, 0
         self.fault: Fault | None = None
         self.refused: Refused | None = None  # what ended the client's stream
@@ -88,7 +89,7 @@ class Exchange:
     def asked(self, path: str) -> None:
         """What it is about is known: the fault that hits it is carried out."""
         self.path = path
-        self.fault = fault = self.server.faults.match(self.method, path)
+        self.fault = fault = self.server.faults.match(self.called, path)
         if fault is None:
             return
         if fault.action == "status":
@@ -111,7 +112,7 @@ class Exchange:
             return
         self.logged = True
         self.server.log.write(
-            method=self.method,
+            method=self.called,
             path=self.path,
             status=status,
             bytes_in=self.bytes_in,
@@ -243,6 +244,8 @@ class Server(grpc.GenericRpcHandler):  # type: ignore[misc]
         if METHODS[exchange.method].client_stream:
             return self._requests(exchange, data)
         request = self._parse(exchange, data)
+        if getattr(request, "dry_run", False):  # it changes nothing, and the log says so
+            exchange.called += " (dry run)"
         exchange.asked(target(request))
         return request
 
