@@ -27,6 +27,7 @@ from ansible_collections.polystore.storage.plugins.module_utils.pachyderm import
 
 CREATE, CREATE_V2 = "pps_v2.API/CreatePipeline", "pps_v2.API/CreatePipelineV2"
 RUNS, STOPPED = ("running", "standby"), ("paused",)
+LOST = ("UNAVAILABLE", "INTERNAL", "CANCELLED", "DEADLINE_EXCEEDED")  # it may have been done all the same
 LONGEST = 51  # characters of a pipeline's name
 # The server's words -> what to do.
 HINTS = (
@@ -93,6 +94,11 @@ def short(enum: Any) -> str:
     return str(enum).rpartition("PIPELINE_")[2].replace("STATE_", "").lower()
 
 
+def kind(error: StorageError) -> str:
+    """What kind of refusal an error is, where the client could tell."""
+    return str(getattr(error, "kind", ""))
+
+
 class Pipelines(Resource):
     """Pipelines of one Pachyderm."""
 
@@ -128,12 +134,6 @@ class Pipelines(Resource):
         """Whether the server keeps documents and can be asked what it would make of one."""
         return bool(self.client.can("pipeline_v2"))
 
-    @property
-    def version(self) -> tuple[int, ...]:
-        """The server's version; one that names none is of the newest kind."""
-        found: tuple[int, ...] = self.client.version
-        return found if any(found) else (99, 0, 0)
-
     def expand(self, items: list[Pipeline]) -> list[Pipeline]:
         self.items = items
         needs = {item.key: self._needs(item) for item in items if item.state != "absent" and item.spec is not KEEP}
@@ -147,9 +147,13 @@ class Pipelines(Resource):
         return items
 
     @staticmethod
-    def _needs(item: Pipeline) -> set[Key]:
+    def _canon(item: Pipeline, keep_presence: bool) -> State:
+        """An item's spec in its one form."""
+        return spec.canon(spec.sendable(item.spec, item.name, item.project), item.project, keep_presence)
+
+    def _needs(self, item: Pipeline) -> set[Key]:
         """The repos that an item's spec reads."""
-        return set(spec.sources(spec.canon(item.spec, item.project, False)))
+        return set(spec.sources(self._canon(item, False)))
 
     def read(self, items: list[Pipeline]) -> dict[Key, State]:
         homes: dict[str, list[Pipeline]] = {}
@@ -191,7 +195,7 @@ class Pipelines(Resource):
         if self._kept(info):
             told = spec.canon(json.loads(info.user_spec_json), item.project, True, lenient=True)
         else:
-            told = spec.of_details(info, self.version, item.project)
+            told = spec.of_details(info, self.client.version, item.project)
         enum = info.DESCRIPTOR.fields_by_name["state"].enum_type.values_by_number.get(info.state)
         found: State = {"spec": told, "stopped": bool(info.stopped), "version": int(info.version)}
         found["pipeline_state"] = short(enum.name) if enum else str(info.state)
@@ -215,7 +219,7 @@ class Pipelines(Resource):
                 raise StorageError("it does not exist, and there is no spec", operation="read pipeline", hint=hint)
             if self.run.check and self.modern:
                 self._validated(item)
-            fields = {"spec": spec.canon(item.spec, item.project, self.modern), "stopped": halted}
+            fields = {"spec": self._canon(item, self.modern), "stopped": halted}
             return Change(item, "created", None, dict(fields), fields)
         fields = {} if item.spec is KEEP else self._differs(item, before)
         if item.state != "present" and halted != before["stopped"]:
@@ -224,18 +228,18 @@ class Pipelines(Resource):
 
     def _known(self, item: Pipeline) -> None:
         """Raises OptionError for what this server would silently drop, and then never have."""
-        rows = spec.newer(item.spec, self.version)
+        rows = spec.newer(item.spec, self.client.version)
         if not self.client.can("projects"):
             rows += [("its input", "2.5") for project, _repo in self._needs(item) if project != common.DEFAULT]
         if rows:
-            told = "%s needs Pachyderm %s, this is %s" % (*rows[0], ".".join(map(str, self.version)))
+            told = "%s needs Pachyderm %s, this is %s" % (*rows[0], ".".join(map(str, self.client.version)))
             raise OptionError("spec", told, "Leave it out, or upgrade")
 
     def _differs(self, item: Pipeline, before: State) -> State:
         """What is not as the spec says; before gets what only a comparison of effective specs shows."""
-        info, want = self.infos[item.key], spec.canon(item.spec, item.project, True)
+        info, want = self.infos[item.key], self._canon(item, True)
         if not self._kept(info):
-            told = self._dry_run(item) if self.modern else item.spec
+            told = self._dry_run(item) if self.modern else self._canon(item, False)
             plain = spec.defaulted(spec.canon(told, item.project, False, lenient=True))
             before["spec"] = spec.aligned(before["spec"], plain)
             return {} if before["spec"] == plain else {"spec": plain}
@@ -334,7 +338,7 @@ class Pipelines(Resource):
                 self.client.call(CREATE_V2, request, operation=operation)
             else:
                 document = spec.sendable(item.spec, item.name, item.project)
-                request = spec.request(document, self.version, **verbs)
+                request = spec.request(document, self.client.version, **verbs)
                 self.client.call(CREATE, request, operation=operation)
         except StorageError as error:
             if not self._arrived(item, old, error):
@@ -349,7 +353,7 @@ class Pipelines(Resource):
 
     def _arrived(self, item: Pipeline, old: int, error: StorageError) -> bool:
         """Whether what was sent has been done although the answer got lost."""
-        if not error.transient:
+        if error.fatal or kind(error) or error.code not in LOST:
             return False
         try:
             info = self._look(item)
@@ -357,8 +361,7 @@ class Pipelines(Resource):
             return False
         if info is None or info.version != old + 1 or not self._kept(info):
             return False
-        want = spec.canon(item.spec, item.project, True)
-        return bool(self._state(item, info)["spec"] == want)
+        return bool(self._state(item, info)["spec"] == self._canon(item, True))
 
     def _delete(self, item: Pipeline) -> None:
         request = self.client.message(
@@ -370,7 +373,8 @@ class Pipelines(Resource):
         try:
             self.client.call("pps_v2.API/DeletePipeline", request, timeout=common.LONG, operation="delete pipeline")
         except StorageError as error:
-            if getattr(error, "kind", "") != "missing" and not (error.transient and self._look(item) is None):
+            lost = kind(error) == "missing" or (error.code in LOST and not error.fatal)
+            if not lost or self._look(item) is not None:
                 raise self._hinted(error) from None
         if self._look(item) is not None:
             told = "Pachyderm said it is deleted, and it is still there"
@@ -381,7 +385,7 @@ class Pipelines(Resource):
         """The error with what to do about it, where the server's words tell."""
         words = "%s %s" % (error.server_message, error.message)
         found = next((hint for text, hint in HINTS if text in words), "")
-        if not found and getattr(error, "kind", "") == "missing" and "repo " in words:
+        if not found and kind(error) == "missing" and "repo " in words:
             found = "Make the repo first with pachyderm_repo, or declare the pipeline that fills it in the same batch"
         error.hint = found or error.hint or "Mend what the server says, and run the task again"
         return error

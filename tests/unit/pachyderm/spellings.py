@@ -86,6 +86,11 @@ def swap(doc: Doc) -> None:
     doc["input"]["cross"].reverse()
 
 
+def other_branch(doc: Doc) -> None:
+    for child in doc["input"]["cross"][:2]:
+        child["pfs"]["branch"] = "two"
+
+
 # Equal as documents of the user.
 PLAIN: dict[str, Change] = {
     "the same": lambda doc: None,
@@ -140,7 +145,7 @@ OTHER: dict[str, Change] = {
     "a name in a map": set_to("transform.env", {"someKey": "1", "otherKey": "2"}),
     "a value in a map": set_to("transform.env.some_key", "2"),
     "glob": set_to("input.cross.0.pfs.glob", "/"),
-    "branch": set_to("input.cross.1.pfs.branch", "two"),
+    "branch": other_branch,
     "repo type": set_to("input.cross.0.pfs.repo_type", "meta"),
     "number": set_to("parallelism_spec.constant", 3),
     "duration": set_to("datum_timeout", "91s"),
