@@ -26,12 +26,12 @@ options:
       - All of the defaults, as pachctl takes them, under the key C(createPipelineRequest), in camelCase or snake_case.
         What is not in it is taken away.
       - A fresh cluster has defaults for resource requests.
-      - Required with O(state=present).
+      - If left out, they are only looked at.
     type: dict
   regenerate:
     description:
-      - When the defaults differ, make new versions of the pipelines that they affect. Otherwise they affect only
-        pipelines that are created or updated later.
+      - Make new versions of the pipelines that are not as the defaults would have them. Otherwise the defaults affect
+        only pipelines that are created or updated later.
     type: bool
     default: false
   reprocess:
@@ -82,7 +82,9 @@ resources:
       description: The defaults in the form in which they are compared, with keys in snake_case.
       type: dict
     affected_pipelines:
-      description: The pipelines of which new versions are made, each as project/name. Only beside a change.
+      description:
+        - The pipelines of which new versions are made, each as project/name. Only beside a change, with
+          O(regenerate=true).
       type: list
       elements: str
   sample:

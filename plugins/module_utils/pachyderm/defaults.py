@@ -22,7 +22,6 @@ from ansible_collections.polystore.storage.plugins.module_utils.core.resource im
     directive,
     wanted,
 )
-from ansible_collections.polystore.storage.plugins.module_utils.core.values import KEEP
 from ansible_collections.polystore.storage.plugins.module_utils.pachyderm import common, spec
 
 CLUSTER, PROJECT = "ClusterDefaults", "ProjectDefaults"
@@ -119,8 +118,6 @@ class ClusterDefaults(Resource):
 
     @classmethod
     def validate(cls, item: Defaults) -> None:
-        if item.state == "present" and item.defaults is KEEP:
-            raise OptionError("defaults", "is required", "Give {} or state: absent for none")
         if item.reprocess and not item.regenerate:
             raise OptionError(
                 "reprocess", "it does nothing without regenerate", "Set regenerate: true, or leave it out"
@@ -135,21 +132,32 @@ class ClusterDefaults(Resource):
 
     def plan(self, item: Defaults, present: State | None) -> Change | None:
         change = compare(item, present)
-        if change is not None:
-            # the server's own opinion, and what it would do to the pipelines
-            change.detail = self._set(item, dry_run=True)
-            if change.after is not None:
-                change.after["affected_pipelines"] = change.detail
+        if change is None and (item.state == "absent" or not item.regenerate):
+            return None
+        wanted = {} if item.state == "absent" else {**(present or {}), **(change.fields if change else {})}
+        value = wanted.get("defaults", {})
+        # the server's own opinion, and what it would do to the pipelines
+        affected = self._set(item, value, dry_run=True)
+        if change is None:
+            if not affected:
+                return None
+            fields = {"affected_pipelines": affected}
+            change = Change(item, "updated", present, {**(present or {}), **fields}, fields)
+        elif change.after is not None and item.regenerate:
+            change.after["affected_pipelines"] = affected
+        change.detail = value
         return change
 
     def make(self, group: list[Change]) -> list[Made]:
         made = []
         for change in group:
-            affected = self._set(change.item)
-            made.append(Made(change, {**(change.after or {"defaults": {}}), "affected_pipelines": affected}))
+            state: State = {"defaults": change.detail}
+            affected = self._set(change.item, change.detail)
+            if change.item.regenerate:
+                state["affected_pipelines"] = affected
+            made.append(Made(change, state))
         return made
 
-    def _set(self, item: Defaults, dry_run: bool = False) -> list[str]:
-        value = item.defaults if item.state == "present" else {}
+    def _set(self, item: Defaults, value: Mapping[str, Any], dry_run: bool = False) -> list[str]:
         affected = _sent(self.client, "Cluster", value, item.regenerate, item.reprocess, dry_run)
         return affected if item.regenerate else []
