@@ -109,9 +109,9 @@ EXAMPLES = r"""
     wait_timeout: 10m
     batch:
       - name: montage
-        spec_src: pipelines/montage.yml
+        spec_src: "{{ playbook_dir }}/pipelines/montage.yml"
       - name: edges
-        spec_src: pipelines/edges.json
+        spec_src: "{{ playbook_dir }}/pipelines/edges.json"
 
 - name: A pipeline stops for a while
   polystore.storage.pachyderm_pipeline:
