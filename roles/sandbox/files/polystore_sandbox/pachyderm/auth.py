@@ -87,7 +87,7 @@ class Auth(Service):
 
     def __init__(self, state: Any) -> None:
         super().__init__(state)
-        state.permit = self.permit
+        state.admit, state.permit = self.admit, self.permit
 
     # --- who asks ------------------------------------------------------------------------------------------------
 
@@ -109,7 +109,8 @@ class Auth(Service):
     @property
     def active(self) -> bool:
         """True when auth is on."""
-        return bool(self.state.settings.get("auth") or self._held("tokens"))
+        activated = any(held[0] == ROOT for held in self._held("tokens").values())
+        return activated or bool(self.state.settings.get("auth"))
 
     def who(self, call: Call) -> tuple[str, float]:
         """The principal and when its token ends; Refused."""
@@ -122,8 +123,13 @@ class Auth(Service):
             raise Refused("INTERNAL", OLD_TOKEN)
         return found
 
+    def admit(self, method: str, call: Call) -> None:
+        """No call without a token."""
+        if self.active and not FREE.fullmatch(method):
+            self.who(call)
+
     def around(self, method: str, request: Any, call: Call, proceed: Any) -> Any:
-        """No call without a token; what is made belongs to its maker."""
+        """What is made belongs to its maker."""
         if not self.active or FREE.fullmatch(method):
             return proceed()
         principal = self.who(call)[0]

@@ -286,6 +286,7 @@ class Server(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     def _answer(self, method: str, request: Any, call: Call) -> Any:
         function = self.calls[method]
+        self.state.admit(method, call)
         if METHODS[method].client_stream or getattr(function, "waits", False):
             answer = function(request, call)
         else:
@@ -313,6 +314,7 @@ class Server(grpc.GenericRpcHandler):  # type: ignore[misc]
             try:
                 request = self._begin(exchange, data)
                 call = self._call(method, headers, context)
+                self.state.admit(method, call)
                 held: bytes | None = None
                 live = "/Subscribe" in method  # what comes is told at once
                 for answer in self.calls[method](request, call):

@@ -120,6 +120,7 @@ class State:
         self.tables: dict[str, dict[Any, Any]] = {}
         self.listeners: list[Callable[[Commit], None]] = []
         self.calls: dict[str, Callable[..., Any]] = {}  # by method, for those who make one within another
+        self.admit: Callable[[str, Call], None] = lambda _method, _call: None  # before each call: auth
         self.permit: Callable[[Call, str, str, str], None] = lambda _call, _permission, _kind, _name: None
         self.file = folder / "state.pickle" if folder else None
         self.store = Store(folder / "blobs" if folder else None)
