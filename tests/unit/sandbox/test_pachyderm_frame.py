@@ -124,10 +124,19 @@ def test_what_it_knows_outlives_a_restart(tmp_path: pathlib.Path) -> None:
         address = endpoints(tmp_path / "box")["pachyderm"]["address"]
         with Calls(address) as calls:
             calls.pfs("CreateRepo", repo=calls.repo("kept"), description="d")
+            changes = [{"add_file": {"path": f"/{size}", "raw": "AAAA" * size}} for size in (1, 100_000)]
+            calls.modify(calls.branch("kept"), changes)
             before = calls.pfs("InspectRepo", repo=calls.repo("kept"))
+            files = calls.pfs("WalkFile", file=calls.file("kept", "/"))
         sandbox("stop", "--dir", folder)
         assert sandbox("start", *arguments)["services"]["pachyderm"]["port"] == first["port"]
         with Calls(address) as calls:
             assert calls.pfs("InspectRepo", repo=calls.repo("kept")) == before
+            assert calls.pfs("WalkFile", file=calls.file("kept", "/")) == files
+            content = calls.pfs("GetFile", file=calls.file("kept", "/100000"))
+            assert b"".join(part.value for part in content) == bytes(300_000)
+            calls.modify(calls.branch("kept"), changes)
+            commit = calls.commit("kept", "master")
+            assert calls.pfs("InspectCommit", commit=commit, wait="FINISHED").details.size_bytes == 600_006
     finally:
         sandbox("absent", "--dir", folder)

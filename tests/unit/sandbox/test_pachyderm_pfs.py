@@ -258,6 +258,19 @@ def test_finishing_is_seen_before_finished(pachd_server: PachdServer, calls: Cal
     assert calls.pfs("InspectCommit", commit=calls.commit(repo, "master")).HasField("finished")
 
 
+def test_who_waits_is_not_misled_by_what_is_taken_back(pachd_server: PachdServer, calls: Calls, repo: str) -> None:
+    pachd_server.behave(finish_seconds=0.5)
+    calls.modify(calls.branch(repo), [{"add_file": {"path": "/a", "raw": encoded("a")}}])
+    waiting = calls.later("InspectCommit", commit=calls.commit(repo, "master"), wait="FINISHED")
+    reading = calls.later("InspectFile", file=calls.file(repo, "/a"))
+    pachd_server.wait_for(lambda: len(pachd_server.requests(path=repo)) >= 2)
+    request = calls.make("pfs_v2.CreateBranchRequest", branch=calls.branch(repo, "x"))
+    request.provenance.append(calls.branch(repo + "-no"))
+    assert failure(lambda: calls.call("pfs_v2.API/CreateBranch", request))[0] == "NOT_FOUND"
+    assert waiting.result().HasField("finished")
+    assert reading.result().size_bytes == 1
+
+
 def test_dropping_and_squashing(calls: Calls, repo: str) -> None:
     ids = [put(calls, repo, **{name: name}) for name in "abcd"]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import http.server
+import importlib.util
 import itertools
 import threading
 from collections.abc import Iterable, Iterator
@@ -16,7 +17,7 @@ from typing import Any
 import grpc
 import pytest
 from ansible_collections.polystore.storage.plugins.module_utils.pachyderm.schema import message
-from ansible_collections.polystore.storage.tests.support.servers import PachdServer
+from ansible_collections.polystore.storage.tests.support.servers import FILES, PachdServer
 from ansible_collections.polystore.storage.tests.unit.sandbox.pachyderm_calls import Calls, failure
 
 ANSWERED = {  # by a real 2.12: SHAKE128(b"polystore") of that many bytes, and as many "a"
@@ -376,3 +377,21 @@ def test_a_stream_of_an_answer_can_be_cut(pachd_server: PachdServer, calls: Call
     assert len(next(stream).value) == 19 * MIB
     assert failure(lambda: next(stream))[0] == "UNAVAILABLE"
     assert len(read(calls, repo, "/f")) == 25 * MIB
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_hashes_with_and_without_numpy(fast: bool) -> None:
+    path = FILES / "polystore_sandbox" / "pachyderm" / "hashing.py"
+    found = importlib.util.spec_from_file_location("hashing", path)
+    assert found and found.loader
+    hashing = importlib.util.module_from_spec(found)
+    found.loader.exec_module(hashing)
+    if fast and hashing.numpy is None:
+        pytest.skip("there is no numpy here")
+    hashing.numpy = hashing.numpy if fast else None
+    for (_kind, size), wanted in ANSWERED.items():
+        data = hashlib.shake_128(b"polystore").digest(size)
+        if size in range(1, 1_500_000):
+            assert hashing.content_hash(data[at : at + 70_000] for at in range(0, size, 70_000)).hex() == wanted
+    cut = hashing.TABLE.index(min(hashing.TABLE))  # no content has an end at every byte: only the length ends a chunk
+    assert [len(chunk) for chunk in hashing.chunks([bytes([cut]) * 1_000_001])] == [1_000_001]

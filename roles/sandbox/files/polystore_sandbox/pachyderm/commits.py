@@ -97,8 +97,8 @@ class Commits(Service):
                 commit = get_commit(self.state, request.commit)
             except Refused as exc:
                 raise exc if self.state.since(12) else exc.under("inspect commitHandle") from exc
-            self.state.wait(lambda: reached(self.state, commit, request.wait), call)
-            return commit_info(self.state, commit)
+            self.state.wait(lambda: reached(self.state, self.state.again(commit), request.wait), call)
+            return commit_info(self.state, self.state.again(commit))
 
     def _chain(self, request: Any, commits: dict[str, Commit]) -> list[Commit]:
         """The newest first: all, or from `to` back to `from` without that one."""
@@ -166,8 +166,8 @@ class Commits(Service):
         for commit in wanted:
             with self.state.lock:
                 if request.wait:
-                    self.state.wait(lambda commit=commit: commit.finished, call)
-                info = commit_info(self.state, commit)
+                    self.state.wait(lambda commit=commit: self.state.again(commit).finished, call)
+                info = commit_info(self.state, self.state.again(commit))
             yield info
 
     def ListCommitSet(self, request: Any, call: Call) -> Iterator[Any]:

@@ -27,23 +27,24 @@ class Content:
         self.size, self.data, self.blob = size, data, blob
         self.digest = b""
 
-    def __deepcopy__(self, memo: Any) -> Content:
-        return self
-
 
 class Tree(dict[str, Content]):
     """Contents by path; a new one is made for each change."""
-
-    def __deepcopy__(self, memo: Any) -> Tree:
-        return self
 
 
 class Store:
     """Where contents are."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        self.folder = folder or Path(tempfile.mkdtemp(prefix="polystore-pachd-"))
-        self.folder.mkdir(exist_ok=True, mode=0o700)
+        self._folder = folder
+
+    @property
+    def folder(self) -> Path:
+        """Made at its first use."""
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="polystore-pachd-"))
+        self._folder.mkdir(exist_ok=True, mode=0o700)
+        return self._folder
 
     def writer(self) -> Writer:
         """Something to write a new content with."""

@@ -177,8 +177,11 @@ def create_branch(
         if other[0] == key[0]:
             words = f"repo {show_repo(key[0])} cannot be in the provenance of its own branch"
             raise Refused("UNKNOWN", words)
+    branch, target = repo.branches.get(key[1]), head.id if head else None
+    if set(wanted) == set(branch.provenance if branch else ()):  # nothing can go wrong
+        return _create_branch(state, repo, key, wanted, target, trigger)
     with state.all_or_nothing():
-        return _create_branch(state, state.repos[key[0]], key, wanted, head.id if head else None, trigger)
+        return _create_branch(state, repo, key, wanted, target, trigger)
 
 
 def _create_branch(

@@ -12,7 +12,7 @@ from typing import Any
 from polystore_sandbox.pachyderm.base import Call, Refused, Service, waits
 from polystore_sandbox.pachyderm.content import Tree
 from polystore_sandbox.pachyderm.lookup import get_commit
-from polystore_sandbox.pachyderm.state import Commit, show_repo, stamp
+from polystore_sandbox.pachyderm.state import Commit, settled, show_repo, stamp
 from polystore_sandbox.pachyderm.tree import Entry, clean, glob, look
 from polystore_sandbox.pachyderm.views import commit_message
 
@@ -30,8 +30,8 @@ class Reading(Service):
         with self.state.lock:
             commit = get_commit(self.state, reference)
             self.state.permit(call, permission, "REPO", show_repo(commit.repo))
-            self.state.wait(lambda: commit.finished or not commit.finishing, call)
-            return commit, commit.files
+            self.state.wait(lambda: settled(self.state.again(commit)), call)
+            return commit, self.state.again(commit).files
 
     def _reference(self, commit: Commit) -> Any:
         with self.state.lock:

@@ -351,6 +351,8 @@ class Server(grpc.GenericRpcHandler):  # type: ignore[misc]
         def run() -> None:
             while True:
                 time.sleep(seconds)
+                begun = time.monotonic()
                 self.state.save()
+                time.sleep(20 * (time.monotonic() - begun))  # one that takes long comes seldom
 
         threading.Thread(target=run, daemon=True).start()

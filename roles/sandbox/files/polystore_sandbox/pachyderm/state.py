@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import copy
+import io
 import os
 import pickle
 import threading
@@ -80,6 +80,11 @@ class Commit:
         return self.repo, self.id
 
 
+def settled(commit: Commit) -> bool:
+    """Not on its way to being finished."""
+    return bool(commit.finished or not commit.finishing)
+
+
 @dataclass
 class Repo:
     """A repo; commits and branches in the order in which they were made."""
@@ -108,6 +113,31 @@ def stamp(nanoseconds: int) -> Any:
     if not nanoseconds:
         return None
     return message("google.protobuf.Timestamp")(seconds=nanoseconds // 10**9, nanos=nanoseconds % 10**9)
+
+
+class Snapshot(pickle.Pickler):
+    """What the tables were; the trees of files, which never change, are not copied."""
+
+    def __init__(self, tables: Any) -> None:
+        self.trees: list[Tree] = []
+        self.data = io.BytesIO()
+        super().__init__(self.data, pickle.HIGHEST_PROTOCOL)
+        self.dump(tables)
+
+    def persistent_id(self, obj: Any) -> int | None:
+        """A tree is its place in a list."""
+        if not isinstance(obj, Tree):
+            return None
+        self.trees.append(obj)
+        return len(self.trees) - 1
+
+    def tables(self) -> dict[str, dict[Any, Any]]:
+        """A copy of them."""
+        self.data.seek(0)
+        reader = pickle.Unpickler(self.data)
+        reader.persistent_load = self.trees.__getitem__  # type: ignore[method-assign]
+        found: dict[str, dict[Any, Any]] = reader.load()
+        return found
 
 
 class State:
@@ -166,7 +196,7 @@ class State:
     @contextmanager
     def all_or_nothing(self) -> Iterator[None]:
         """Takes everything back when the block raises."""
-        kept = copy.deepcopy(self.tables)
+        kept = Snapshot(self.tables)
         try:
             yield
         except BaseException:
@@ -176,17 +206,20 @@ class State:
     @contextmanager
     def tried(self) -> Iterator[None]:
         """Takes everything back."""
-        kept = copy.deepcopy(self.tables)
+        kept = Snapshot(self.tables)
         try:
             yield
         finally:
             self._restore(kept)
 
-    def _restore(self, kept: dict[str, dict[Any, Any]]) -> None:
+    def _restore(self, snapshot: Snapshot) -> None:
+        """Whoever keeps a commit or a branch over a wait has to look it up again: it is another object now."""
+        kept = snapshot.tables()
         for name in set(self.tables) | set(kept):
             table = self.table(name)
             table.clear()
             table.update(kept.get(name, {}))
+        self.changed.notify_all()
 
     # --- time and ids --------------------------------------------------------------------------------------------
 
@@ -218,6 +251,13 @@ class State:
             if call and not call.active():
                 raise Refused("CANCELLED", "context canceled")
             self.changed.wait(0.02)
+
+    def again(self, commit: Commit) -> Commit:
+        """The commit as it is now."""
+        found = getattr(self.repos.get(commit.repo), "commits", {}).get(commit.id)
+        if found is None:
+            raise Refused("NOT_FOUND", f"commit {show_branch(commit.key)} not found")
+        return found  # type: ignore[no-any-return]
 
     def settle(self) -> None:
         """Finishes the commits whose time has come."""

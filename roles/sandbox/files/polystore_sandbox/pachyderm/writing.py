@@ -17,7 +17,7 @@ from polystore_sandbox.pachyderm.base import Call, Refused, Service
 from polystore_sandbox.pachyderm.commits import check_startable
 from polystore_sandbox.pachyderm.content import Content, Store, Tree, Writer
 from polystore_sandbox.pachyderm.lookup import PANIC, check_name, commit_repo, find_branch, get_commit, get_repo
-from polystore_sandbox.pachyderm.state import USER, BranchKey, Commit, State, show_branch, show_repo
+from polystore_sandbox.pachyderm.state import USER, BranchKey, Commit, State, settled, show_branch, show_repo
 from polystore_sandbox.pachyderm.tree import check_path, clean
 
 
@@ -75,7 +75,8 @@ class Changes:
         commit, source, into = self._source(wanted.src), clean(wanted.src.path), clean(wanted.dst)
         self.open.clear()
         with self.state.lock:
-            self.state.wait(lambda: commit.finished or not commit.finishing)
+            self.state.wait(lambda: settled(self.state.again(commit)))
+            commit = self.state.again(commit)
             found = {path: content for path, content in commit.files.items() if path == source}
             below = source.rstrip("/") + "/"
             found.update((path, content) for path, content in commit.files.items() if path.startswith(below))
@@ -187,7 +188,7 @@ class Writing(Service):
         state = self.state
         repo = get_repo(state, key[0])
         branch = find_branch(state, key)
-        head = commit or (repo.commits.get(branch.head) if branch else None)
+        head = state.again(commit) if commit else (repo.commits.get(branch.head) if branch else None)
         if head is not None and not head.finishing:
             head.files = changes.apply(head.files)
             return
