@@ -41,9 +41,17 @@ PR_SET_PDEATHSIG = 1
 # What kubectl says; what that means for whoever wrote the play; whether trying again is no use.
 MEANINGS = (
     (r"namespaces? \S+ not found", "pachd_port_forward_namespace has to name one that is there", True),
-    (r"not found$", "pachd_port_forward_target and pachd_port_forward_namespace have to name what is there", True),
+    (
+        r"NotFound|not found$",
+        "pachd_port_forward_target and pachd_port_forward_namespace have to name what is there",
+        True,
+    ),
     (r"does not have a service port", "remote in pachd_port_forward_ports has to be a port of the service", True),
-    (r"context was not found|locate context", "pachd_port_forward_context has to name one of the kubeconfig", True),
+    (
+        r"context was not found|locate context|context \S+ does not exist",
+        "pachd_port_forward_context has to name one of the kubeconfig",
+        True,
+    ),
     (r"must be logged in|Unauthorized", "the API server refuses the credentials of the kubeconfig", True),
     (r"forbidden", "they need get and list of services and pods, and create of pods/portforward", True),
     (r"x509|tls: ", "the kubeconfig does not fit that API server", True),

@@ -284,11 +284,11 @@ def stop(home: Home) -> bool:
     return end_kubectl(home) or ran
 
 
-def control(command: str, home: Home, check: bool) -> dict[str, Any]:
-    """start or stop. start replaces a keeper that runs with other settings. In check mode it tells what would be."""
+def control(command: str, home: Home, check: bool, again: bool) -> dict[str, Any]:
+    """start or stop, or (check) what that would be. start replaces a keeper with other settings; again: any."""
     known = status(home)
     runs = bool(known["running"] or home.kubectl())
-    right = known["running"] and not known["differs"]
+    right = known["running"] and not known["differs"] and not again
     changed = runs if command == "stop" else not right
     if changed and not check:
         stop(home)
@@ -316,6 +316,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, action="append", default=[], help="where its keeper keeps its state")
     parser.add_argument("--check", action="store_true", help="do nothing")
     parser.add_argument("--own", action="store_true", help="a kubeconfig of its own is needed")
+    parser.add_argument("--again", action="store_true", help="start: also when one runs")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--port", type=int, action="append", default=[], help="a local port")
     for name in ("kubectl", "kubeconfig", "context", "namespace", "address", "manager", "user", "python"):
@@ -334,7 +335,7 @@ def main() -> None:
         elif given.command == "remove":
             result = remove(home, given.check)
         else:
-            result = control(given.command, home, given.check)
+            result = control(given.command, home, given.check, given.again)
     except (ControlError, OSError) as exc:
         sys.exit(str(exc))
     print(json.dumps(result))
