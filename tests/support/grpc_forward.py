@@ -101,7 +101,11 @@ class Forward(Server):
 
     def _target(self, exchange: Exchange, data: bytes) -> str:
         known = METHODS.get(exchange.method)
-        return target(known.request.FromString(data)) if known else ""
+        if not known:
+            return ""
+        request = known.request.FromString(data)
+        exchange.read(request)
+        return target(request)
 
     def _pass(self, exchange: Exchange, kind: str, headers: Any, data: Any) -> Iterator[bytes]:
         given = data

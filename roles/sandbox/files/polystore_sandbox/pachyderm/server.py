@@ -86,6 +86,11 @@ class Exchange:
         self.refused: Refused | None = None  # what ended the client's stream
         self.logged = False
 
+    def read(self, request: Any) -> None:
+        """What the request is, is known: a dry run changes nothing, and the log says so."""
+        if getattr(request, "dry_run", False):
+            self.called = self.method + " (dry run)"
+
     def asked(self, path: str) -> None:
         """What it is about is known: the fault that hits it is carried out."""
         self.path = path
@@ -244,8 +249,7 @@ class Server(grpc.GenericRpcHandler):  # type: ignore[misc]
         if METHODS[exchange.method].client_stream:
             return self._requests(exchange, data)
         request = self._parse(exchange, data)
-        if getattr(request, "dry_run", False):  # it changes nothing, and the log says so
-            exchange.called += " (dry run)"
+        exchange.read(request)
         exchange.asked(target(request))
         return request
 
