@@ -8,13 +8,15 @@ The sandbox's server uses a copy of this file: it imports nothing of the collect
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from google.protobuf import descriptor_pb2, descriptor_pool, duration_pb2, empty_pb2, message_factory, timestamp_pb2
-from google.protobuf import wrappers_pb2 as wrappers
-
+try:
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+except ImportError:  # whoever wants to speak looks first
+    descriptor_pb2 = None  # type: ignore[assignment]
 # package NAME, then one thing a line; indented lines go on with the one before.
 #   Message: field, field type, 9:field *type, field {type}, field type ?group
 #     A field is a string unless a type follows, and is numbered one more than the field before unless it says 9:.
@@ -451,16 +453,18 @@ def _calls(package: str, texts: list[str]) -> Iterator[tuple[str, Method]]:
 
 
 def _read() -> tuple[Any, dict[str, Method]]:
+    if descriptor_pb2 is None:
+        return None, {}
     pool = descriptor_pool.DescriptorPool()
     added: list[str] = []
     methods: dict[str, Method] = {}
     enums: set[str] = set()
-    for module in (duration_pb2, empty_pb2, timestamp_pb2, wrappers):
+    for known in ("duration", "empty", "timestamp", "wrappers"):
+        module = importlib.import_module("google.protobuf.%s_pb2" % known)
         pool.AddSerializedFile(module.DESCRIPTOR.serialized_pb)
         added.append(module.DESCRIPTOR.name)
     package: Any = None
-    lines = list(_lines())
-    for head, parts in [*lines, ("package ", [])]:
+    for head, parts in [*_lines(), ("package ", [])]:
         kind, _space, name = head.rpartition(" ")
         if kind == "package":
             if package is not None:
@@ -486,8 +490,7 @@ def message(name: str) -> Any:
     if name not in _CLASSES:
         descriptor = POOL.FindMessageTypeByName(name)
         made: Any = getattr(message_factory, "GetMessageClass", None)
-        if made is None:  # protobuf 4.21
-            made = message_factory.MessageFactory(POOL).GetPrototype  # type: ignore[attr-defined]
+        made = made or message_factory.MessageFactory(POOL).GetPrototype  # type: ignore[attr-defined]  # 4.21
         _CLASSES[name] = made(descriptor)
     return _CLASSES[name]
 
