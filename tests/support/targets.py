@@ -43,6 +43,20 @@ DIFFERS = {
     "uptime_seconds": "when it was asked",
     "capacity_bytes": "of the disk that everybody here uses",
     "used_bytes": "as capacity_bytes",
+    "created": "as last_modified",
+    "started": "as created",
+    "finishing": "as created",
+    "finished": "as created",
+    "committed": "as created",
+    "id": "a commit made anew has another one",
+    "head": "the id of a commit",
+    "parent": "as head",
+    "defaults": "what was put back is the same in other words",
+    "state": "what a pipeline has come to by then",
+    "pipeline_state": "as state",
+    "reason": "as state",
+    "last_job_state": "as state",
+    "data": "as state",
 }
 
 
@@ -192,11 +206,12 @@ def _run_plays(plays: list[dict[str, Any]], fast: bool, scratch: pathlib.Path, e
 
 
 def plain(value: Any) -> Any:
-    """A result without what may differ; a server of a run's own has a port, an upload a temporary name of its own."""
+    """A result without what may differ; servers, uploads and commits of a run's own have ports, names and ids."""
     if isinstance(value, dict):
         return {k: plain(v) for k, v in value.items() if k not in DIFFERS and not k.startswith("_ansible")}
     if isinstance(value, str):
         value = re.sub(r"(/\.polystore-[0-9a-f]{16})-[0-9a-f]{8}", r"\1-RANDOM", value)
+        value = re.sub(r"(@|[Cc]ommit |head )[0-9a-f]{32}\b", r"\1ID", value)
         return re.sub(r"(127\.0\.0\.1):\d+", r"\1:PORT", value)
     return [plain(v) for v in value] if isinstance(value, list) else value
 
