@@ -72,7 +72,7 @@ class PachdServer(Server):
         super().fault(action, **order)
 
     def behave(self, **settings: Any) -> dict[str, Any]:
-        """The stand-in's settings (version, finish_seconds, and those of auth). They end with the test."""
+        """The stand-in's settings: version, finish_seconds, auth and tokens (its auth.py). They end with the test."""
         if not self.first:
             self.first = self._control("POST", "/behaviour", {})
         changed: dict[str, Any] = self._control("POST", "/behaviour", settings)

@@ -393,5 +393,10 @@ def test_hashes_with_and_without_numpy(fast: bool) -> None:
         data = hashlib.shake_128(b"polystore").digest(size)
         if size in range(1, 1_500_000):
             assert hashing.content_hash(data[at : at + 70_000] for at in range(0, size, 70_000)).hex() == wanted
-    cut = hashing.TABLE.index(min(hashing.TABLE))  # no content has an end at every byte: only the length ends a chunk
-    assert [len(chunk) for chunk in hashing.chunks([bytes([cut]) * 1_000_001])] == [1_000_001]
+    for even in (
+        True,
+        False,
+    ):  # a byte again and again: an end is at every place, or, with an odd number of bits, at none
+        byte = next(at for at, word in enumerate(hashing.TABLE) if (bin(word).count("1") % 2 == 0) is even)
+        found = [len(chunk) for chunk in hashing.chunks([bytes([byte]) * 1_000_001])]
+        assert found == ([1_000_000, 1] if even else [1_000_001])
