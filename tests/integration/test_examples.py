@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, polystore.storage contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The examples of the README, the plugins and the guides, run against a real Swift and the sandbox's Alluxio.
+"""The examples of the README, the plugins and the guides, run against a real Swift and the sandbox's Alluxio and pachd.
 
 What is changed: connection options go, because the servers are these, local paths lead below a directory of the test,
 as do the stores that are mounted, and who owns things is the user who runs the test.
@@ -24,6 +24,8 @@ import pytest
 import yaml
 from ansible_collections.polystore.storage.plugins.module_utils.alluxio.common import CONNECTION, AlluxioConnection
 from ansible_collections.polystore.storage.plugins.module_utils.core.host import client_for
+from ansible_collections.polystore.storage.plugins.module_utils.pachyderm import common as pachyderm
+from ansible_collections.polystore.storage.plugins.module_utils.pachyderm.common import PachydermConnection
 from ansible_collections.polystore.storage.plugins.module_utils.swift.common import SwiftConnection
 from ansible_collections.polystore.storage.tests.support import targets
 from ansible_collections.polystore.storage.tests.support.servers import SwiftServer
@@ -31,11 +33,19 @@ from ansible_collections.polystore.storage.tests.unit.test_examples import docum
 
 OURS = "polystore.storage."
 SWIFT = OURS + "swift_"
-PLUGINS = ("lookup.swift_object", "filter.swift_temp_url", "lookup.alluxio_file")
-CONNECTIONS = {*SwiftConnection.spec, *AlluxioConnection.spec}
-NOT_RUN = {"A quota, as the reseller admin": "takes an account that tests do not have"}
+PACHYDERM = OURS + "pachyderm_"
+PLUGINS = ("lookup.swift_object", "filter.swift_temp_url", "lookup.alluxio_file", "lookup.pachyderm_file")
+CONNECTIONS = {*SwiftConnection.spec, *AlluxioConnection.spec, *PachydermConnection.spec}
+NOT_RUN = {
+    "A quota, as the reseller admin": "takes an account that tests do not have",
+    "Who may do what in it": "takes a pachd with authentication",
+    "What pachd fetches itself": "takes a web server",
+    "Two pipelines from files, in any order, waited for": "takes a pachd that runs pipelines",
+    "Whether a pipeline is there and did not fail": "as the one before",
+}
 VARIABLES = ("vault_temp_url_key", "vault_next_temp_url_key", "vaulted_url_key", "vaulted_gateway_token")
 VARIABLES += ("vaulted_key_id", "vaulted_secret", "warehouse_key", "warehouse_secret")
+VARIABLES += ("vaulted_pachd_token", "vaulted_registry_token", "warehouse_password")
 ROLES = tuple(OURS + path.name for path in (targets.COLLECTION / "roles").iterdir())
 # What pages take for granted.
 OBJECTS = {
@@ -51,6 +61,66 @@ FILES = (
     "/mnt/readme",
 )
 TREE = ("index.html", "deep/page.txt")
+# Pages of Pachyderm -> what they take for granted, beyond what the pages before them have left.
+IMAGES = ("/liberty.png", "/vase.png", "/README", "/archive/old.png")
+SPEC = {"transform": {"image": "x", "cmd": ["true"]}, "input": {"pfs": {"repo": "images", "glob": "/*"}}}
+BEFORE: dict[str, list[dict[str, Any]]] = {
+    "modules/pachyderm_branch": [
+        {PACHYDERM + "project": {"batch": [{"name": "vision"}, {"name": "art"}]}},
+        {
+            PACHYDERM + "repo": {
+                "batch": [
+                    *({"name": n} for n in ("photos", "images", "inbox", "results", "contour", "labels")),
+                    *({"name": n, "project": "vision"} for n in ("raw", "joined")),
+                    {"name": "photos", "project": "art"},
+                ]
+            }
+        },
+        *(
+            {PACHYDERM + "file": {"repo": repo, "batch": [{"path": path, "content": text} for path in IMAGES]}}
+            for repo, text in (("photos", "1"), ("photos", "2"), ("photos", "3"), ("inbox", "1"), ("contour", "1"))
+        ),
+        {PACHYDERM + "branch": {"repo": "photos", "name": "staging"}},
+        {PACHYDERM + "branch": {"repo": "raw", "project": "vision", "name": "master"}},
+        {PACHYDERM + "branch": {"repo": "labels", "name": "checked"}},
+    ],
+    "modules/pachyderm_pipeline": [{PACHYDERM + "pipeline": {"name": "montage", "spec": SPEC}}],
+    "modules/pachyderm_sync": [
+        {PACHYDERM + "repo": {"name": "photos", "state": "absent", "force": True}},
+        {PACHYDERM + "repo": {"name": "photos"}},
+    ],
+    "guide_pachyderm.rst #1": [{PACHYDERM + "repo": {"name": "contour", "state": "absent"}}],
+    "lookup.pachyderm_file": [
+        {PACHYDERM + "repo": {"name": "archive"}},
+        {PACHYDERM + "file": {"repo": "photos", "path": "/notes.txt", "content": "x"}},
+    ],
+}
+AWAY: list[dict[str, Any]] = [
+    {
+        PACHYDERM + "pipeline": {
+            "state": "absent",
+            "force": True,
+            "batch": [{"name": n} for n in ("montage", "edges", "spectra", "contour", "histogram")],
+        }
+    },
+    {
+        PACHYDERM + "project": {
+            "state": "absent",
+            "force": True,
+            "batch": [{"name": n} for n in ("vision", "art", "birds", "sound", "text")],
+        }
+    },
+    {
+        PACHYDERM + "repo": {
+            "state": "absent",
+            "force": True,
+            "batch": [
+                {"name": n} for n in ("photos", "images", "inbox", "results", "contour", "labels", "archive", "songs")
+            ],
+        }
+    },
+    {PACHYDERM + "secret": {"state": "absent", "batch": [{"name": "registry"}, {"name": "warehouse"}]}},
+]
 
 
 def pages() -> dict[str, Any]:
@@ -60,6 +130,12 @@ def pages() -> dict[str, Any]:
         module = importlib.import_module("ansible_collections.polystore.storage.plugins." + plugin)
         texts[plugin] = module.EXAMPLES
     return {where: yaml.safe_load(text) for where, text in texts.items() if not any(role in text for role in ROLES)}
+
+
+def pages_of(pachyderm: bool) -> dict[str, Any]:
+    """Those of Pachyderm, or the others."""
+    found = pages()
+    return {where: content for where, content in found.items() if (PACHYDERM in json.dumps(content, default=str)) == pachyderm}
 
 
 def owner(_name: str) -> str:
@@ -158,7 +234,7 @@ def alluxio(alluxio_server: Any) -> Iterator[dict[str, str]]:
 
 
 def test_examples_do_what_they_say(swift_server: SwiftServer, alluxio: dict[str, str], tmp_path: pathlib.Path) -> None:
-    found = [Page(tmp_path / ("page-%d" % number), content) for number, content in enumerate(pages().values())]
+    found = [Page(tmp_path / ("page-%d" % number), content) for number, content in enumerate(pages_of(False).values())]
     assert len(found) >= 30
     names = sorted(set(OBJECTS).union(*(page.containers for page in found)))
     rows = [{"container": c, "name": name, "content": "x"} for c, objects in OBJECTS.items() for name in objects]
@@ -183,3 +259,38 @@ def test_examples_do_what_they_say(swift_server: SwiftServer, alluxio: dict[str,
     finally:
         targets.run_playbook(playbooks[1], tmp_path / "away", variables=variables, env=env)
     assert len([row for row in ran.rows if row.ours]) == 2 + sum(page.count for page in found) >= 60
+
+
+def test_examples_of_pachyderm_do_what_they_say(pachd_server: Any, tmp_path: pathlib.Path) -> None:
+    if os.environ.get("PACHD_ADDRESS"):
+        pytest.skip("these use names that somebody may use there")
+    client = client_for(pachyderm.CONNECTION, pachd_server.connection(), 8, {})
+    asked = client.message("pps_v2.GetClusterDefaultsRequest")
+    before = client.call("pps_v2.API/GetClusterDefaults", asked).cluster_defaults_json
+    found = pages_of(True)
+    assert len(found) >= 20 and set(BEFORE) <= set(found)
+    plays: list[dict[str, Any]] = []
+    count = 0
+    for number, (where, content) in enumerate(found.items()):
+        seeds = BEFORE.get(where, [])
+        plays += [{"hosts": "localhost", "gather_facts": False, "tasks": seeds}] if seeds else []
+        page = Page(tmp_path / ("page-%d" % number), content)
+        plays += page.plays
+        count += len(seeds) + page.count
+    for directory in directories(plays):
+        directory.mkdir(parents=True, exist_ok=True)
+    away = [{"hosts": "localhost", "gather_facts": False, "tasks": AWAY}]
+    playbooks = []
+    for name, content in (("all", plays), ("away", away)):
+        playbooks.append(tmp_path / ("%s.yml" % name))
+        playbooks[-1].write_text(json.dumps(content), "utf-8")
+    variables = {**dict.fromkeys(VARIABLES, "k3y"), "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+    env = pachd_server.environment()
+    try:
+        ran = targets.run_playbook(playbooks[0], tmp_path, variables=variables, env=env)
+        assert ran.code == 0, ran.output
+    finally:
+        targets.run_playbook(playbooks[1], tmp_path / "away", variables=variables, env=env)
+        request = client.message("pps_v2.SetClusterDefaultsRequest", cluster_defaults_json=before)
+        client.call("pps_v2.API/SetClusterDefaults", request)
+    assert len([row for row in ran.rows if row.ours]) == count >= 50
