@@ -26,5 +26,7 @@ puts its own function there. state.listeners are called as listener(commit) for 
 branch with provenance (a pipeline's output), and listener may finish it later.
 behave: a service's `settings` (name -> default) may be changed while it runs and are in state.settings.
 
-What PPS needs of PFS is in graph.py: create_repo, delete_repo, create_branch, start_commit, finish_commit, put_file.
+What PPS needs of PFS is in graph.py: create_repo, delete_repo, create_branch, start_commit, finish_commit.
 """
+
+from __future__ import annotations

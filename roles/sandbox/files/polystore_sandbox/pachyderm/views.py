@@ -56,7 +56,7 @@ def repo_info(state: State, repo: Repo, details: bool = False) -> Any:
     info = message("pfs_v2.RepoInfo")(
         repo=repo_message(repo.key),
         created=stamp(repo.created),
-        size_bytes_upper_bound=size,
+        size_bytes_upper_bound=0 if details else size,
         description=repo.description,
         branches=[branch_message((repo.key, name)) for name in repo.branches],
         metadata=repo.metadata,
@@ -107,6 +107,9 @@ def commit_info(state: State, commit: Commit, listed: bool = False) -> Any:
     info.details.SetInParent()
     if commit.finished and commit.error in ("", collision(commit.files)):  # one that was broken off is not looked at
         info.details.size_bytes = total(commit)
+        if commit.finished != commit.finishing:  # it was looked at
+            info.details.compacting_time.SetInParent()
+            info.details.validating_time.SetInParent()
         if listed:
             info.size_bytes_upper_bound = total(commit)
     return info
