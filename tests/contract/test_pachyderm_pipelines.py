@@ -256,6 +256,21 @@ def test_projects_side_by_side(modern: Line) -> None:
 def test_a_project_needs_2_5(pachd_v24_server: Any) -> None:
     place = Line(pachd_v24_server)
     assert "needs Pachyderm 2.5, this is 2.4" in place.refused(**place.p(spec=place.simple(), project="x"))
+    cron = {"input": {"cron": {"name": "c", "spec": "@daily"}}, "transform": {"cmd": ["true"]}}
+    items = [place.p("n%d" % number, spec=cron, project="x") for number in range(12)]
+    assert "needs Pachyderm 2.5, this is 2.4" in place.refused(batch=items)
+
+
+def test_pipelines_from_before_an_upgrade(pachd_v27_server: Any) -> None:
+    """They have no document: what the server tells of them is compared with what it would make."""
+    place = Line(pachd_v27_server)
+    place.ok(**place.p(spec=base(place.source)))
+    place.server.behave(version="2.8.10")
+    assert place.there().user_spec_json == ""
+    fresh = {"parallel": 3}  # a client that asks for the version anew
+    for change in (*PLAIN.values(), *SERVED.values()):
+        place.same(**place.p(spec=spelled(change, place.source)), **fresh)
+    assert place.twice(**place.p(spec=spelled(OTHER["image"], place.source)), **fresh)["resource"]["version"] == 2
 
 
 # --- defaults of the cluster
@@ -321,7 +336,7 @@ def test_waiting_ends(place: Line) -> None:
         ("transform.imagee", "x", "spec: transform.imagee: unknown field, did you mean image?"),
         ("input.cross.1.pfs.glb", "/", "spec: input.cross[1].pfs.glb: unknown field"),
         ("datum_timeout", "1h", 'spec: datum_timeout: "1h" is no duration'),
-        ("transform.env.A", 1, "spec: transform.env.A: 1 is no text"),
+        ("transform.env.A", 1, "spec: transform.env.A: a number is no text"),
         ("tolerations", [{"effect": "x"}], 'spec: tolerations[0].effect: "x" is none of'),
         ("pipeline.name", "other", "the spec says other"),
     ],

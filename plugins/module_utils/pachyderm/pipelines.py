@@ -160,6 +160,7 @@ class Pipelines(Resource):
         for item in items:
             homes.setdefault(item.project, []).append(item)
         for project, members in homes.items():
+            self.client.project(project)  # refuses one that an old server would take for its only one
             if len(members) > common.FEW:
                 self._listed(project, {item.key for item in members})
             else:

@@ -80,11 +80,6 @@ def _fields(descriptor: Any) -> dict[str, Field]:
     return _FIELDS[descriptor.full_name]
 
 
-def _of(value: Any) -> Field:
-    """The values of a map as a field."""
-    return Field(value.name, value.full_name, value.type, False, None, value.message_type, value.enum_type)
-
-
 # --- values
 
 
@@ -93,8 +88,13 @@ def _wrong(path: str, told: str) -> ValueError:
 
 
 def _brief(value: Any) -> str:
-    text = json.dumps(value, default=str, ensure_ascii=False)
-    return text if len(text) <= 40 else text[:37] + "..."
+    return json.dumps(value, default=str, ensure_ascii=False)[:60]
+
+
+def _kind(value: Any) -> str:
+    """What a value is, without showing it: commands and environments hold secrets."""
+    kinds = ((bool, "true or false"), ((int, float), "a number"), (str, "a text"), ((list, tuple), "a list"))
+    return next((told for kind, told in kinds if isinstance(value, kind)), "a dictionary")
 
 
 def _whole(value: Any, kind: int, path: str) -> int:
@@ -185,8 +185,7 @@ def _scalar(value: Any, field: Field, path: str) -> Any:
             raise _wrong(path, "%s is neither true nor false" % _brief(value))
         return value
     if not isinstance(value, str):
-        right = ": write it in quotes" if isinstance(value, (bool, int, float, datetime.date)) else ""
-        raise _wrong(path, "%s is no text%s" % (_brief(value), right))
+        raise _wrong(path, "%s is no text, which stands in quotes" % _kind(value))
     try:
         value.encode("utf-8")
     except UnicodeEncodeError:
@@ -199,8 +198,8 @@ def _scalar(value: Any, field: Field, path: str) -> Any:
 
 def _unknown(name: str, known: Mapping[str, Field], path: str) -> ValueError:
     near = difflib.get_close_matches(name, list(known), 1)
-    names = sorted({field.name for field in known.values()})
-    told = "did you mean %s?" % known[near[0]].name if near else "known are %s" % ", ".join(names)
+    names = ", ".join(sorted({field.name for field in known.values()}))
+    told = "did you mean %s?" % known[near[0]].name if near else "known are " + names
     return _wrong("%s.%s" % (path, name) if path else name, "unknown field, %s" % told)
 
 
@@ -216,7 +215,7 @@ class _Reader:
 
     def message(self, value: Any, descriptor: Any, path: str) -> Doc:
         if not isinstance(value, Mapping):
-            raise _wrong(path, "%s is no dictionary" % _brief(value))
+            raise _wrong(path, "%s is no dictionary" % _kind(value))
         known, found = _fields(descriptor), {}
         names: dict[str, str] = {}
         for name, content in value.items():
@@ -242,12 +241,13 @@ class _Reader:
             return None
         if field.repeated:
             if not isinstance(value, (list, tuple)):
-                raise _wrong(path, "%s is no list" % _brief(value))
+                raise _wrong(path, "%s is no list" % _kind(value))
             return [self._one(part, field, "%s[%d]" % (path, number)) for number, part in enumerate(value)]
         if field.map_of is not None:
             if not isinstance(value, Mapping):
-                raise _wrong(path, "%s is no dictionary" % _brief(value))
-            inner = _of(field.map_of)
+                raise _wrong(path, "%s is no dictionary" % _kind(value))
+            part = field.map_of
+            inner = Field(part.name, part.full_name, part.type, False, None, part.message_type, part.enum_type)
             if not all(isinstance(key, str) for key in value):
                 raise _wrong(path, "all of its names have to be text: write them in quotes")
             return {str(key): self._one(part, inner, "%s.%s" % (path, key)) for key, part in value.items()}
@@ -427,8 +427,8 @@ def _triggers(value: Any, source: str, target: str) -> None:
 
 def defaulted(doc: Doc) -> Doc:
     """A spec in its one form without zeros, with the defaults that every server has built in."""
-    found = {"output_branch": "master", "datum_tries": 3, "reprocess_spec": "until_success", **doc}
-    found["transform"] = {"image": "ubuntu:20.04", **(doc.get("transform") or {})}
+    found = {"output_branch": "master", "datum_tries": 3, "reprocess_spec": "until_success", "transform": {}, **doc}
+    found["transform"] = {"image": "ubuntu:20.04", **found["transform"]}
     if "service" in found:
         found["service"] = {"type": "NodePort", **found["service"]}
     if (found.get("spout") or {}).get("service") is not None:

@@ -88,15 +88,15 @@ def test_the_one_form_is_its_own_form_and_leaves_the_document_alone(change: Chan
         ({"resource_limits": {"cpu": "lots"}}, 'resource_limits.cpu: "lots" is no number'),
         ({"resource_limits": {"cpu": float("nan")}}, "resource_limits.cpu: NaN is no number"),
         ({"autoscaling": "yes"}, 'autoscaling: "yes" is neither true nor false'),
-        ({"transform": {"env": {"A": 1}}}, "transform.env.A: 1 is no text: write it in quotes"),
-        ({"transform": {"env": ["A"]}}, 'transform.env: ["A"] is no dictionary'),
+        ({"transform": {"env": {"A": 1}}}, "transform.env.A: a number is no text, which stands in quotes"),
+        ({"transform": {"env": ["A"]}}, "transform.env: a list is no dictionary"),
         ({"transform": {"env": {1: "A"}}}, "transform.env: all of its names have to be text"),
-        ({"transform": {"cmd": "sh"}}, 'transform.cmd: "sh" is no list'),
-        ({"transform": {"cmd": [["sh"]]}}, 'transform.cmd[0]: ["sh"] is no text'),
-        ({"transform": []}, "transform: [] is no dictionary"),
+        ({"transform": {"cmd": "sh"}}, "transform.cmd: a text is no list"),
+        ({"transform": {"cmd": [["sh"]]}}, "transform.cmd[0]: a list is no text"),
+        ({"transform": []}, "transform: a list is no dictionary"),
         ({"description": "\ud800"}, "description: it is not valid UTF-8"),
         ({"datum_tries": 3, "datumTries": 3}, "datumTries: it is given twice, as datum_tries and as datumTries"),
-        ([], "the spec: [] is no dictionary"),
+        ([], "the spec: a list is no dictionary"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_path(doc: Any, words: str) -> None:
@@ -106,6 +106,23 @@ def test_what_is_wrong_is_told_with_its_path(doc: Any, words: str) -> None:
         assert str(caught.value).startswith(words)
     with pytest.raises(ValueError):
         spec.sendable(doc, "p", "default")
+
+
+@pytest.mark.parametrize(
+    "doc",
+    [
+        {"transform": {"env": {"A": 123456}}},
+        {"transform": {"env": ["A=123456"]}},
+        {"transform": {"env": "A=123456"}},
+        {"transform": {"cmd": "curl -u me:123456"}},
+        {"transform": {"cmd": [["123456"]]}},
+        {"transform": "123456"},
+    ],
+)
+def test_commands_and_environments_are_not_quoted(doc: Any) -> None:
+    with pytest.raises(ValueError) as caught:
+        spec.typed(doc)
+    assert "123456" not in str(caught.value)
 
 
 def test_what_a_server_knows_more_is_kept_where_it_tells_it() -> None:

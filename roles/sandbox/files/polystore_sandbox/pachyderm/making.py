@@ -150,7 +150,9 @@ class Making(Pipes):
             if project and pipeline.key[0] != project:
                 continue
             user = pipeline.last.user
-            named = (json.loads(user) if user else {}).get("pipeline") or {}
+            if not user:  # from before 2.8
+                continue
+            named = json.loads(user).get("pipeline") or {}
             if "project" not in named:
                 raise Refused("UNKNOWN", f"unknown error: could not write {what} defaults")
             document = self.effective(user)

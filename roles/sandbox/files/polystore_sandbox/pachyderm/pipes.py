@@ -199,7 +199,8 @@ class Pipes:
         info.last_job_state = pipeline.last_job
         info.parallelism = request.parallelism_spec.constant or 1
         info.type = 3 if request.HasField("service") else 2 if request.HasField("spout") else 1
-        info.user_spec_json, info.effective_spec_json = version.user, version.effective
+        if version.user:  # one from before 2.8 has neither
+            info.user_spec_json, info.effective_spec_json = version.user, version.effective
         if new:
             for name, value in pipeline.metadata.items():
                 info.metadata[name] = value

@@ -47,7 +47,7 @@ class Pipelines(Service):
         user = to_json(request)
         document = self.pipes.effective(user)
         self._may_make(call, document)
-        self.pipes.create(user, document, request.update, request.reprocess)
+        self.pipes.create(user if self.state.since(8) else "", document, request.update, request.reprocess)
         return self.empty()
 
     def CreatePipelineV2(self, request: Any, call: Call) -> Any:
