@@ -259,6 +259,8 @@ def test_a_project_needs_2_5(pachd_v24_server: Any) -> None:
     cron = {"input": {"cron": {"name": "c", "spec": "@daily"}}, "transform": {"cmd": ["true"]}}
     items = [place.p("n%d" % number, spec=cron, project="x") for number in range(12)]
     assert "needs Pachyderm 2.5, this is 2.4" in place.refused(batch=items)
+    message = place.refused(**place.p(spec=place.simple(), compare="effective"))
+    assert "compare: effective needs Pachyderm 2.8, this is 2.4" in message
 
 
 def test_pipelines_from_before_an_upgrade(pachd_v27_server: Any) -> None:

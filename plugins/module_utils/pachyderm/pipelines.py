@@ -229,6 +229,8 @@ class Pipelines(Resource):
 
     def _known(self, item: Pipeline) -> None:
         """Raises OptionError for what this server would silently drop, and then never have."""
+        if item.compare == "effective":
+            self.client.need("pipeline_v2", "compare: effective")
         rows = spec.newer(item.spec, self.client.version)
         if not self.client.can("projects"):
             rows += [("its input", "2.5") for project, _repo in self._needs(item) if project != common.DEFAULT]

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import MissingLibrary
+from ansible_collections.polystore.storage.plugins.module_utils.pachyderm import schema
 
 REQUEST = "pps_v2.CreatePipelineRequest"
 LISTS = ("cross", "join", "group", "union")
@@ -52,13 +53,11 @@ class Field(NamedTuple):
     enum: Any
 
 
-def _schema() -> Any:
-    """The module of the schema. Raises MissingLibrary."""
-    try:
-        from ansible_collections.polystore.storage.plugins.module_utils.pachyderm import schema
-    except ImportError:
-        raise MissingLibrary("protobuf", "for Pachyderm") from None
-    return schema
+def _class(name: str) -> Any:
+    """The class of a message. Raises MissingLibrary."""
+    if schema.POOL is None:
+        raise MissingLibrary("protobuf", "for Pachyderm")
+    return schema.message(name)
 
 
 _FIELDS: dict[str, dict[str, Field]] = {}
@@ -268,7 +267,7 @@ class _Reader:
 
 
 def _descriptor(name: str) -> Any:
-    return _schema().message(name).DESCRIPTOR
+    return _class(name).DESCRIPTOR
 
 
 def typed(doc: Any, name: str = REQUEST, path: str = "", **how: Any) -> Doc:
@@ -393,7 +392,7 @@ def request(doc: Mapping[str, Any], version: tuple[int, ...], **fields: Any) -> 
     """The document as a CreatePipelineRequest message."""
     from google.protobuf import json_format
 
-    message = json_format.ParseDict(dict(doc), _schema().message(REQUEST)(**fields))
+    message = json_format.ParseDict(dict(doc), _class(REQUEST)(**fields))
     if version < (2, 7):
         _triggers(message.input, "cron_spec", "rate_limit_spec")
     return message
@@ -494,7 +493,8 @@ def load(text: str, name: str = "") -> Doc:
         raise ValueError("it holds no spec, which is a dictionary")
     if len(found) == 1:
         return dict(found[0])
-    names = [(doc.get("pipeline") or {}).get("name") for doc in found]
+    parts = [doc.get("pipeline") for doc in found]
+    names = [part.get("name") if isinstance(part, Mapping) else None for part in parts]
     if names.count(name) != 1:
         raise ValueError("it holds %d specs, and not one of them is called %s" % (len(found), name))
     return dict(found[names.index(name)])

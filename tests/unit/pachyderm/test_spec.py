@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.polystore.storage.plugins.module_utils.core.errors import MissingLibrary
 from ansible_collections.polystore.storage.plugins.module_utils.pachyderm import schema, spec
 from ansible_collections.polystore.storage.tests.unit.pachyderm.spellings import (
     OTHER,
@@ -170,6 +171,12 @@ def test_children_are_sorted_by_the_names_that_were_written() -> None:
     assert form({"repo": "z"}, {"repo": "a"}) == form(z, a, served=True)
 
 
+def test_a_host_without_protobuf(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema, "POOL", None)
+    with pytest.raises(MissingLibrary, match="The Python package protobuf is needed for Pachyderm"):
+        spec.typed({})
+
+
 # --- what is sent
 
 
@@ -288,10 +295,11 @@ def test_texts_of_json_and_yaml() -> None:
 
 
 def test_several_specs_in_a_text() -> None:
-    docs = [{"pipeline": {"name": name}, "description": name} for name in ("a", "b")]
+    docs: list[Any] = [{"pipeline": {"name": name}, "description": name} for name in ("a", "b")]
+    docs.append({"pipeline": "c"})
     for text in (json.dumps(docs), yaml.safe_dump_all(docs), yaml.safe_dump(docs)):
         assert spec.load(text, "b") == docs[1]
-        with pytest.raises(ValueError, match="holds 2 specs, and not one of them is called c"):
+        with pytest.raises(ValueError, match="holds 3 specs, and not one of them is called c"):
             spec.load(text, "c")
 
 
