@@ -56,8 +56,8 @@ options:
     default: user
   wait:
     description:
-      - Wait until the pipeline runs or stands by, or is paused where it is stopped, also when nothing had to be changed.
-        A pipeline that fails is an error.
+      - Wait until the pipeline runs or stands by, or is paused where it is stopped, also when nothing had to be
+        changed. A pipeline that fails is an error.
     type: bool
     default: false
   wait_timeout:
