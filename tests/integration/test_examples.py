@@ -132,10 +132,10 @@ def pages() -> dict[str, Any]:
     return {where: yaml.safe_load(text) for where, text in texts.items() if not any(role in text for role in ROLES)}
 
 
-def pages_of(pachyderm: bool) -> dict[str, Any]:
+def pages_of(wanted: bool) -> dict[str, Any]:
     """Those of Pachyderm, or the others."""
-    found = pages()
-    return {where: content for where, content in found.items() if (PACHYDERM in json.dumps(content, default=str)) == pachyderm}
+    found = {where: (content, PACHYDERM in json.dumps(content, default=str)) for where, content in pages().items()}
+    return {where: content for where, (content, theirs) in found.items() if theirs == wanted}
 
 
 def owner(_name: str) -> str:
