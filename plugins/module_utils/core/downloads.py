@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError, Retry, StorageError
-from ansible_collections.polystore.storage.plugins.module_utils.core.files import Beside
+from ansible_collections.polystore.storage.plugins.module_utils.core.files import Beside, Sink
 from ansible_collections.polystore.storage.plugins.module_utils.core.resource import (
     Change,
     Item,
@@ -36,7 +36,6 @@ from ansible_collections.polystore.storage.plugins.module_utils.core.resource im
 from ansible_collections.polystore.storage.plugins.module_utils.core.values import KEEP, mode, new_md5, share
 
 BLOCK = 256 * 1024
-FLUSHED = 8 * 1024 * 1024
 TEMPORARY = re.compile(r"^\..*\.polystore-[0-9a-f]{16}$", re.S)
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -153,12 +152,6 @@ def enter(root: str, parts: Iterable[str], create: bool = False) -> int | None:
             os.close(here)
         here = there
     return here
-
-
-def _start_flush(file: int, offset: int, length: int) -> None:
-    """Lets the kernel begin to write a part to disk, so that the fsync at the end finds little left to wait for."""
-    with contextlib.suppress(OSError, AttributeError):  # not every system has it, not every file system takes it
-        os.posix_fadvise(file, offset, length, os.POSIX_FADV_DONTNEED)
 
 
 class Downloads(Resource):
@@ -397,24 +390,19 @@ class Downloads(Resource):
 
     def _fetch(self, remote: Remote, out: int, path: str) -> tuple[int, str]:
         """Write the remote content to the descriptor, going on after a cut. Returns (size, digest or "")."""
-        hasher, place, mark, flushed = self.hasher(remote), [0], [""], [0]
+        hasher, place, mark, sink = self.hasher(remote), [0], [""], Sink(out)
         beside = None if hasher is None else Beside(hasher)
 
         def go_on() -> None:
             with self.open(remote, place[0], mark[0]) as (mark[0], chunks):
                 for chunk in chunks:
-                    rest = memoryview(chunk)
                     try:
-                        while rest:
-                            rest = rest[os.write(out, rest) :]
+                        sink.write(chunk)
                     except OSError as error:
                         raise _local(error, path, "written") from None
                     if beside is not None:
                         beside.update(chunk)
                     place[0] += len(chunk)
-                    if place[0] - flushed[0] >= FLUSHED:
-                        _start_flush(out, flushed[0], place[0] - flushed[0])
-                        flushed[0] = place[0]
 
         with beside or contextlib.nullcontext():
             self.again.call(go_on)

@@ -96,8 +96,8 @@ def test_a_state_hides_what_is_not_the_users() -> None:
 
 
 def test_a_digest_is_believed_only_for_its_length() -> None:
-    value = common.digest("0" * 32, 5)
-    assert common.digest_of(info("/f", False, length=5, xattr={common.DIGEST: value})) == "0" * 32
+    value = common.digest("0" * 64, 5)
+    assert common.digest_of(info("/f", False, length=5, xattr={common.DIGEST: value})) == "0" * 64
     assert common.digest_of(info("/f", False, length=6, xattr={common.DIGEST: value})) is None
     assert common.digest_of(info("/f", False, length=5, xattr={common.DIGEST: b"sha256:x:5"})) is None
     assert common.digest_of(info("/f", False, length=5)) is None

@@ -18,6 +18,7 @@ from ansible_collections.polystore.storage.plugins.module_utils.core.files impor
     CHUNK,
     Beside,
     ContentItem,
+    Sink,
     Source,
     TreeItem,
     only_one,
@@ -197,3 +198,16 @@ def test_a_digest_of_nothing_beside() -> None:
     unused = Beside(hashlib.md5())
     unused.close()
     assert unused.hexdigest() == hashlib.md5().hexdigest()
+
+
+def test_a_sink_writes_all(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when the system takes a part at a time, and beyond the size from which flushing begins early."""
+    wrote = os.write
+    monkeypatch.setattr(os, "write", lambda file, data: wrote(file, data[:3_000_001]))
+    blocks = [bytes([n]) * 5_000_000 for n in range(4)]
+    file = os.open(tmp_path / "sink", os.O_WRONLY | os.O_CREAT)
+    sink = Sink(file)
+    for block in blocks:
+        sink.write(block)
+    os.close(file)
+    assert (tmp_path / "sink").read_bytes() == b"".join(blocks)

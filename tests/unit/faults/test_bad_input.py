@@ -232,7 +232,7 @@ def test_there_are_many():
 
 
 def test_an_unreadable_file_is_said_and_nothing_is_written(swift_server, local, monkeypatch):
-    """The tests may run as root, who can read everything: open() itself refuses."""
+    """The tests may run as root, who can read everything: the opening itself refuses."""
     from ansible_collections.polystore.storage.plugins.module_utils.core import files
 
     def closed(path, *args, **kwargs):
@@ -240,7 +240,7 @@ def test_an_unreadable_file_is_said_and_nothing_is_written(swift_server, local, 
 
     container = swift_server.new_container_name("input")
     assert not run_task(subject("container"), swift_server, name=container).get("failed")
-    monkeypatch.setattr(files, "open", closed, raising=False)
+    monkeypatch.setattr(files.io, "FileIO", closed)
     mark = swift_server.mark()
     options = {"container": container, "name": "o", "src": str(local / "file")}
     refused(run_task(subject("object"), swift_server, **options), "file cannot be read: Permission denied")
