@@ -426,7 +426,10 @@ def test_a_life_under_systemd(machine: tuple[Booted, Kube], pachds: dict[str, Pa
     wait_for(lambda: inside.show(unit, "NRestarts") == "1" and place.version(), "systemd starts the keeper again")
     print("all was killed: %.1f s" % (time.monotonic() - began))
     kube.pods(pachd_0=pachds[NEW].target)
-
+    # As a user of the host, who reads the kubeconfig itself.
+    assert place.good(user="daemon") > 0 and place.version() == NEW
+    assert inside.show(unit, "User") == "daemon" and inside.show(unit, "DynamicUser") == "no"
+    assert inside.run("ls", "/var/lib/pachd-port-forward/pachd/kubeconfig").returncode != 0
     # Kept by other means from now on.
     assert place.good(service_manager="background") > 0 and place.version() == NEW
     assert inside.run("systemctl", "cat", unit).returncode != 0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import json
 import pathlib
 import socket
 import threading
@@ -155,3 +156,20 @@ def test_http_and_a_closed_port() -> None:
     with pytest.raises(forward.Trouble, match="refused"):
         forward.ask("127.0.0.1", port, "http", 10)
     assert forward.taken("127.0.0.1", port) == ""
+
+
+def test_settings_that_an_older_ansible_made_strings_of(tmp_path: pathlib.Path) -> None:
+    given = {"interval": "0.5", "probe_seconds": "5.0", "pod_seconds": "20", "own_login": "True"}
+    ports = [{"local": "30650", "remote": 80}, {"local": 30600, "remote": "s3", "probe": "http"}]
+    (tmp_path / "settings.json").write_text(json.dumps({**given, "ports": ports, "environment": {"A": 1}}), "utf-8")
+    assert forward.settings_in(tmp_path / "settings.json") == {
+        "interval": 0.5,
+        "probe_seconds": 5.0,
+        "pod_seconds": 20,
+        "own_login": True,
+        "environment": {"A": "1"},
+        "ports": [
+            {"local": 30650, "remote": "80", "probe": "version"},
+            {"local": 30600, "remote": "s3", "probe": "http"},
+        ],
+    }

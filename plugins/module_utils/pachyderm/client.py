@@ -307,7 +307,10 @@ class PachydermClient:
 
     def _failed(self, error: Any, operation: str, safe: bool, seconds: float, stalled: bool = False) -> PachydermError:
         code = "DEADLINE_EXCEEDED" if stalled else error.code().name
-        return _trouble(code, error.details() or "", operation, self.settings, safe, seconds)
+        made = _trouble(code, error.details() or "", operation, self.settings, safe, seconds)
+        if code == "DEADLINE_EXCEEDED" and not self.counters.snapshot()["bytes_received"]:
+            made.fatal, made.hint = True, _unreachable("", self.settings)[1]  # nobody has ever answered
+        return made
 
     @staticmethod
     def _reads(method: str, request: Any) -> bool:
@@ -440,8 +443,6 @@ class PachydermClient:
             raise error
         return info
 
-    # --- what the server is
-
     @property
     def version(self) -> tuple[int, int, int]:
         """(major, minor, micro); asked once. A server built without one (0.0.0) counts as the newest."""
@@ -465,8 +466,6 @@ class PachydermClient:
             error = PachydermError("%s needs Pachyderm %s, this is %s" % (what, re.sub(r"\.0$", "", since), this))
             error.code, error.kind, error.sent = "UNIMPLEMENTED", "unimplemented", False
             raise error
-
-    # --- messages
 
     def message(self, name: str, /, **fields: Any) -> Any:
         """A message by its full name: message("pfs_v2.CreateRepoRequest", repo=…, description="")."""

@@ -9,7 +9,7 @@ import dataclasses as dc
 import functools
 import posixpath
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError, Retry, StorageError
@@ -197,7 +197,8 @@ class Branches:
         """Ask for these paths of a branch: a few one by one, many with one walk over what lies around them."""
         wanted = sorted({name.rstrip("/") for name in names})
         if len(wanted) > FEW:
-            self.walk(place, posixpath.commonpath([posixpath.dirname(name) for name in wanted]))
+            around = {folder for name in wanted for folder in above(name)}
+            self.walk(place, posixpath.commonpath([posixpath.dirname(name) for name in wanted]), around.union(wanted))
         else:
             self.run.workers.each(functools.partial(self.row, place), wanted)
 
@@ -215,15 +216,16 @@ class Branches:
     def _covered(self, place: Place, name: str) -> bool:
         return any((name + "/").startswith(top.rstrip("/") + "/") for top in self._walked.get(place, ()))
 
-    def walk(self, place: Place, top: str) -> dict[str, Row]:
-        """All that lies at or below a path, by path without a "/" at the end."""
+    def walk(self, place: Place, top: str, only: Container[str] | None = None) -> dict[str, Row]:
+        """All that lies at or below a path, or only these of it, by path without a "/" at the end."""
         head, found = self.heads[place], {}
         if head.commit is not None:
             request = self.client.message("pfs_v2.WalkFileRequest", file=self.client.file(head.commit, top))
             try:
                 for info in self.client.stream("pfs_v2.API/WalkFile", request):
                     name = info.file.path.rstrip("/") or "/"
-                    found[name] = Row(info.size_bytes, info.hash, info.file_type == FOLDER)
+                    if only is None or name in only:
+                        found[name] = Row(info.size_bytes, info.hash, info.file_type == FOLDER)
             except StorageError as error:
                 if getattr(error, "kind", "") != "missing":
                     raise
@@ -270,11 +272,12 @@ class Branches:
     def _streamed(self, source: Source, file: Any) -> bool:
         with source.reader() as local:
             for part in self._content(file):
-                while part:
-                    mine = local.read(min(len(part), PART))
-                    if not mine or mine != part[: len(mine)]:
+                at = 0
+                while at < len(part):
+                    mine = local.read(min(len(part) - at, PART))
+                    if not mine or mine != part[at : at + len(mine)]:
                         return False
-                    part = part[len(mine) :]
+                    at += len(mine)
             return not local.read(1)
 
     def _content(self, file: Any) -> Iterator[bytes]:

@@ -215,6 +215,19 @@ def read(path: Path) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def settings_in(path: Path) -> dict[str, Any]:
+    """The settings with their types: older versions of Ansible make strings of numbers."""
+    given: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    given["interval"], given["probe_seconds"] = float(given["interval"]), float(given["probe_seconds"])
+    given["pod_seconds"], given["own_login"] = int(given["pod_seconds"]), str(given["own_login"]).lower() == "true"
+    given["environment"] = {name: str(value) for name, value in given["environment"].items()}
+    given["ports"] = [
+        {"local": int(port["local"]), "remote": str(port["remote"]), "probe": port.get("probe") or "version"}
+        for port in given["ports"]
+    ]
+    return given
+
+
 def put(path: Path, data: bytes, mode: int) -> None:
     """Replaces a file at one stroke."""
     fresh = path.with_name(".%s.new" % path.name)
@@ -270,7 +283,7 @@ class Keeper:
     def __init__(self, home: Home) -> None:
         credentials = os.environ.get("CREDENTIALS_DIRECTORY")
         files = Path(credentials) if credentials else home.top
-        self.home, self.given = home, json.loads((files / "settings.json").read_text("utf-8"))
+        self.home, self.given = home, settings_in(files / "settings.json")
         if credentials and self.given["own_login"]:
             self.given["kubeconfig"] = str(files / "kubeconfig")
         self.told: dict[str, Any] = {

@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 import pachd_forward
-from pachd_forward import Home, Trouble, ask, digest, put, read, taken
+from pachd_forward import Home, Trouble, ask, digest, put, read, settings_in, taken
 
 STOP_SECONDS = 15.0
 KUBECTL_SECONDS = 30.0  # a kubectl that looks for a fitting one asks the API server first
@@ -135,7 +135,8 @@ def ports_free(given: argparse.Namespace) -> None:
     for port in given.port:
         why = "" if (given.address, port) in ours else taken(given.address, port)
         if why:
-            raise ControlError("%s%s: name another one in pachd_port_forward_ports" % (why, holder(port)))
+            words = "%s%s: name another one in pachd_port_forward_ports, or as pachd_port_forward_address"
+            raise ControlError(words % (why, holder(port) if why.endswith("taken") else ""))
 
 
 def prepare(given: argparse.Namespace) -> dict[str, Any]:
@@ -219,7 +220,7 @@ def explained(why: str) -> str:
 
 def versions(home: Home) -> dict[str, str]:
     """Asks through the tunnel."""
-    given = read(home.settings)
+    given = settings_in(home.settings)
     asked = [port for port in given["ports"] if port["probe"] != "none"]
     seconds = given["probe_seconds"]
     return {str(port["local"]): ask(given["address"], port["local"], port["probe"], seconds) for port in asked}

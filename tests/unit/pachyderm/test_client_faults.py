@@ -167,6 +167,16 @@ def test_nobody_there() -> None:
     assert client.counters.snapshot()["requests"] == 2
 
 
+def test_somebody_who_never_says_anything() -> None:
+    """As behind a firewall that drops everything: one item waits, the others are not even tried."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        client = PachydermClient(Settings("127.0.0.1:%d" % listening.getsockname()[1], retries=4, timeout=1))
+        with pytest.raises(PachydermError) as caught:
+            client.call("pfs_v2.API/InspectRepo", m("pfs_v2.InspectRepoRequest"))
+    assert caught.value.code == "DEADLINE_EXCEEDED" and caught.value.fatal and "port-forward" in caught.value.hint
+    assert client.counters.snapshot()["requests"] == 1
+
+
 def test_what_never_left_is_sent_once_somebody_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]

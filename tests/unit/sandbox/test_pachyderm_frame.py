@@ -113,6 +113,17 @@ def test_the_older_servers(fixture: str, request: Any) -> None:
     with Calls(server.address) as calls:
         assert ".".join(map(str, calls.version())) == server.version
         assert "%d%d" % calls.version()[:2] == fixture[7:9]
+        name = server.new_name()
+        repo = {"name": name, "type": "user"}
+        calls.pfs("CreateRepo", repo=repo)
+        calls.modify({"repo": repo, "name": "master"}, [{"add_file": {"path": "/a", "raw": "YQ=="}}])
+        commit = {"branch": {"repo": repo, "name": "master"}}
+        info = calls.pfs("InspectCommit", commit=commit, wait="FINISHED").commit
+        wanted = ("master", False) if calls.version() < (2, 6) else ("", True)
+        assert (info.branch.name, info.HasField("repo")) == wanted
+        digest = calls.pfs("InspectFile", file={"commit": commit, "path": "/a"}).hash.hex()
+        known = digest == "3d4b9478848e85771d9d678f2d80966bf9ea36f0d05b44fe5b23433e14a3eace"
+        assert known is (calls.version() >= (2, 1, 6))
 
 
 def test_what_it_knows_outlives_a_restart(tmp_path: pathlib.Path) -> None:

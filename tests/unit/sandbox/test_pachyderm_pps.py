@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import base64
 import json
+import pathlib
 from collections.abc import Iterator
 
 import pytest
-from ansible_collections.polystore.storage.tests.support.servers import PachdServer
+from ansible_collections.polystore.storage.tests.support.servers import PachdServer, endpoints, need, sandbox
 from ansible_collections.polystore.storage.tests.unit.sandbox.pachyderm_asking import Asking
 from ansible_collections.polystore.storage.tests.unit.sandbox.pachyderm_calls import failure
 
@@ -269,3 +270,29 @@ def test_27_has_something_else_where_newer_ones_have_the_document(pachd_v27_serv
         calls.pps("CreatePipeline", pipeline=calls.pipeline(name), dry_run=True, **given)
         info = calls.inspect(name)  # dry_run was not honoured
         assert (bool(info.user_spec_json), info.effective_spec_json) == (True, "")
+
+
+def test_pipelines_outlive_a_restart_and_their_jobs_end_after_it(tmp_path: pathlib.Path) -> None:
+    need("grpc", "google.protobuf")
+    folder = str(tmp_path / "box")
+    arguments = ["--dir", folder, "--services", "pachyderm"]
+    try:
+        sandbox("start", *arguments)
+        address = endpoints(tmp_path / "box")["pachyderm"]["address"]
+        with Asking(address) as calls:
+            calls.pfs("CreateRepo", repo=calls.repo("in"))
+            calls.create(calls.document("kept", "in"))
+            calls.pps("SetProjectDefaults", project={"name": "default"}, project_defaults_json="{ }")
+            before = calls.inspect("kept", details=True)
+        sandbox("stop", "--dir", folder)
+        sandbox("start", *arguments)
+        with Asking(address) as calls:
+            after = calls.inspect("kept", details=True)
+            assert (after.details, after.effective_spec_json) == (before.details, before.effective_spec_json)
+            assert calls.pps("GetProjectDefaults", project={"name": "default"}).project_defaults_json == "{ }"
+            job = {"id": after.spec_commit.id, "pipeline": calls.pipeline("kept")}
+            assert calls.pps("InspectJob", job=job, wait=True).state == 6
+            calls.create(calls.document("kept", "in"), update=True)
+            assert calls.inspect("kept").version == 2
+    finally:
+        sandbox("absent", "--dir", folder)

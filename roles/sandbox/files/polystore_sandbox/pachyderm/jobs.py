@@ -14,9 +14,10 @@ from polystore_sandbox.pachyderm import checks
 from polystore_sandbox.pachyderm.base import Call, Refused, Service, waits
 from polystore_sandbox.pachyderm.making import KILLED, Job, Making
 from polystore_sandbox.pachyderm.merging import REQUEST
-from polystore_sandbox.pachyderm.pipes import LIFE
 from polystore_sandbox.pachyderm.schema import message
 from polystore_sandbox.pachyderm.state import Commit, stamp
+
+TICK = 0.1  # seconds
 
 
 class Jobs(Service):
@@ -28,26 +29,34 @@ class Jobs(Service):
         super().__init__(state)
         self.pipes = Making(state)
         state.listeners.append(self._listen)
-        if any(not job.finished for job in self.pipes.jobs.values()):
-            self._later()
+        self.waiting = False
+        self._later()
 
     def _listen(self, commit: Commit) -> None:
         if self.pipes.job_of(commit) is not None:
             self._later()
 
     def _later(self) -> None:
-        timer = threading.Timer(LIFE + 0.02, self._end)
+        """Looks again soon, while there are open jobs."""
+        if self.waiting or all(job.finished for job in self.pipes.jobs.values()):
+            return
+        self.waiting = True
+        timer = threading.Timer(TICK, self._end)
         timer.daemon = True
         timer.start()
 
     def _end(self) -> None:
         """Stops the jobs whose time has come."""
         with self.state.lock:
+            self.waiting = False
             now = time.time()
-            for key in {job.pipeline for job in self.pipes.jobs.values() if not job.finished}:
+            due = [job for job in self.pipes.jobs.values() if not job.finished and job.due <= now]
+            for key in {job.pipeline for job in due}:
                 self.pipes.stop_jobs(key, due=now)
-            self.state.dirty = True
-            self.state.changed.notify_all()
+            if due:
+                self.state.dirty = True
+                self.state.changed.notify_all()
+            self._later()
 
     def _info(self, job: Job, details: bool) -> Any:
         info = self.make("pps_v2.JobInfo", pipeline_version=job.version, state=job.state)

@@ -46,8 +46,13 @@ class Reading(Service):
             file_type=kind,
             committed=stamp(commit.finishing),
             size_bytes=entry.size,
-            hash=entry.digest(self.state.store),
+            hash=self._hash(entry),
         )
+
+    def _hash(self, entry: Entry) -> bytes:
+        """Before 2.1.6 it was worked out in another way; here it is only another one."""
+        digest = entry.digest(self.state.store)
+        return digest if self.state.version >= (2, 1, 6) else digest[::-1]
 
     def _missing(self, commit: Commit, path: str) -> Refused:
         return Refused("NOT_FOUND", f"file {clean(path)} not found in repo {show_repo(commit.repo)} at commit ")

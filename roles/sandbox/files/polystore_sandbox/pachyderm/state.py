@@ -154,7 +154,7 @@ class State:
         self.permit: Callable[[Call, str, str, str], None] = lambda _call, _permission, _kind, _name: None
         self.file = folder / "state.pickle" if folder else None
         self.store = Store(folder / "blobs" if folder else None)
-        self.dirty = False
+        self.dirty = self.nested = False
         self.last = 0
         self._load()
         if not self.projects:
@@ -195,13 +195,18 @@ class State:
 
     @contextmanager
     def all_or_nothing(self) -> Iterator[None]:
-        """Takes everything back when the block raises."""
-        kept = Snapshot(self.tables)
+        """Takes everything back when the block raises; within another one that is left to the outer one."""
+        if self.nested:
+            yield
+            return
+        kept, self.nested = Snapshot(self.tables), True
         try:
             yield
         except BaseException:
             self._restore(kept)
             raise
+        finally:
+            self.nested = False
 
     @contextmanager
     def tried(self) -> Iterator[None]:
