@@ -118,20 +118,26 @@ class AlluxioServer(Server):
         return {"proxy_url": self.info["proxy_url"], "master_url": self.info["master_url"]}
 
     def writes(self, since: int = 0, path: str = "") -> list[dict[str, Any]]:
-        """Those of `requests` that may change something: no asking, no opening, no reading and what closes that."""
-        reading: set[str] = set()
-        found = []
-        for entry in self.requests(since, path=path):
-            place = urllib.parse.urlsplit(entry["path"]).path
-            operation = place.rsplit("/", 1)[-1]
-            if operation == "read":
-                reading.add(place.rsplit("/", 1)[0])
-            if entry["method"] != "POST" or operation in ASKING:
-                continue
-            if operation == "close" and place.rsplit("/", 1)[0] in reading:
-                continue
-            found.append(entry)
-        return found
+        """Those of `requests` that may change something: no asking, no opening, no reading and what closes that.
+
+        A client that has read enough closes its stream before the server has logged the reading.
+        """
+        asked = [(entry, *self._operation(entry)) for entry in self.requests(since, path=path)]
+        read = {stream for _entry, stream, operation in asked if operation == "read"}
+        made = any(operation == "create-file" for _entry, _stream, operation in asked)
+        return [
+            entry
+            for entry, stream, operation in asked
+            if entry["method"] == "POST"
+            and operation not in ASKING
+            and not (operation == "close" and (stream in read or not made))
+        ]
+
+    @staticmethod
+    def _operation(entry: dict[str, Any]) -> tuple[str, str]:
+        """What a request is for (a path, or a stream), and what it does with it."""
+        place, _slash, operation = urllib.parse.urlsplit(entry["path"]).path.rpartition("/")
+        return place, operation
 
     def refuse_writes(self, words: str) -> Any:
         """As if the proxy's user had no right to."""

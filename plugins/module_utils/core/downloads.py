@@ -390,11 +390,11 @@ class Downloads(Resource):
 
     def _fetch(self, remote: Remote, out: int, path: str) -> tuple[int, str]:
         """Write the remote content to the descriptor, going on after a cut. Returns (size, digest or "")."""
-        hasher, place, mark, sink = self.hasher(remote), [0], [""], Sink(out)
+        hasher, mark, sink = self.hasher(remote), [""], Sink(out)
         beside = None if hasher is None else Beside(hasher)
 
         def go_on() -> None:
-            with self.open(remote, place[0], mark[0]) as (mark[0], chunks):
+            with self.open(remote, sink.written, mark[0]) as (mark[0], chunks):
                 for chunk in chunks:
                     try:
                         sink.write(chunk)
@@ -402,14 +402,13 @@ class Downloads(Resource):
                         raise _local(error, path, "written") from None
                     if beside is not None:
                         beside.update(chunk)
-                    place[0] += len(chunk)
 
         with beside or contextlib.nullcontext():
             self.again.call(go_on)
         digest = beside.hexdigest() if beside is not None else ""
         wrong = ""
-        if remote.size is not None and place[0] != remote.size:
-            wrong = "%d bytes arrived where %d were due" % (place[0], remote.size)
+        if remote.size is not None and sink.written != remote.size:
+            wrong = "%d bytes arrived where %d were due" % (sink.written, remote.size)
         elif digest and digest != remote.digest:
             wrong = "what arrived has another digest than was announced"
         if wrong:
@@ -418,7 +417,7 @@ class Downloads(Resource):
                 operation="download",
                 hint="It was probably changed meanwhile: run again",
             )
-        return place[0], digest
+        return sink.written, digest
 
     def _attributes(self, parent: int, name: str, item: LocalFile, bits: str | None) -> None:
         uid, gid = _id("owner", item.owner), _id("group", item.group)

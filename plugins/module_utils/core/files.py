@@ -110,23 +110,23 @@ class Beside:
 class Sink:
     """A descriptor that is written from its start on, and that the kernel begins to bring to disk meanwhile.
 
-    So the fsync at the end finds little left to wait for.
+    So the fsync at the end finds little left to wait for. written: how many bytes it has taken.
     """
 
     def __init__(self, file: int) -> None:
-        self._file, self._written, self._begun = file, 0, 0
+        self._file, self.written, self._begun = file, 0, 0
 
     def write(self, data: bytes) -> None:
         """All of data, or OSError."""
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(self._file, rest) :]
-        self._written += len(data)
-        length = self._written - self._begun
+        self.written += len(data)
+        length = self.written - self._begun
         if length >= FLUSHED:
             with contextlib.suppress(OSError, AttributeError):  # not every system and file system has it
                 os.posix_fadvise(self._file, self._begun, length, os.POSIX_FADV_DONTNEED)
-            self._begun = self._written
+            self._begun = self.written
 
 
 class Source:
