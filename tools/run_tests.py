@@ -6,7 +6,8 @@
     python tools/run_tests.py [units contract conformance integration] [--core 2.19] [-- pytest options]
 
 Needs nothing but this interpreter: the venv is built when it is missing. Ends with pytest's own closing line and a
-table of what ran and how long it took. A failed test is not tried again.
+table of what ran and how long it took. A failed test is a failed test; but in CI (CI=true), where one of thousands
+would refuse a whole change, up to FEW of them are tried once more, alone, and are named when they pass then.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ SUITES = {
     "conformance": "tests/conformance",
     "integration": "tests/integration",
 }
+FEW = 5  # more failures than this are no accident
 
 
 class Count(NamedTuple):
@@ -51,16 +53,41 @@ class Count(NamedTuple):
         )
 
 
-def counts(report: pathlib.Path) -> dict[str, Count]:
-    """Per suite directory, what a JUnit report says. Empty when pytest died before it wrote one."""
-    found: dict[str, Count] = {}
+def cases(report: pathlib.Path) -> dict[tuple[str, str], ElementTree.Element]:
+    """The tests of a JUnit report by class and name. Empty when pytest died before it wrote one."""
     if not report.exists():
-        return found
-    for case in ElementTree.parse(report).getroot().iter("testcase"):
-        parts = (case.get("classname") or "").split(".")
+        return {}
+    found = ElementTree.parse(report).getroot().iter("testcase")
+    return {(case.get("classname") or "", case.get("name") or ""): case for case in found}
+
+
+def failed(case: ElementTree.Element) -> bool:
+    """Whether a test failed, or what it needs could not be set up."""
+    return case.find("failure") is not None or case.find("error") is not None
+
+
+def again(report: pathlib.Path) -> pathlib.Path:
+    """Where the report of the tests that were tried once more is."""
+    return report.with_name(report.stem + "-again.xml")
+
+
+def unsteady(report: pathlib.Path) -> list[tuple[str, str]]:
+    """Those tests that failed and passed when they were tried once more."""
+    second = cases(again(report))
+    return [
+        name for name, case in cases(report).items() if failed(case) and name in second and not failed(second[name])
+    ]
+
+
+def counts(report: pathlib.Path) -> dict[str, Count]:
+    """Per suite directory, what a JUnit report says, with what trying again came to."""
+    found: dict[str, Count] = {}
+    steadied = unsteady(report)
+    for name, case in cases(report).items():
+        parts = name[0].split(".")
         suite = next((key for key, path in SUITES.items() if parts[:2] == path.split("/")), "collection")
-        failed = case.find("failure") is not None or case.find("error") is not None
-        one = Count(1, int(failed), int(case.find("skipped") is not None), float(case.get("time") or 0))
+        bad = failed(case) and name not in steadied
+        one = Count(1, int(bad), int(case.find("skipped") is not None), float(case.get("time") or 0))
         found[suite] = found.get(suite, Count()) + one
     return found
 
@@ -82,6 +109,7 @@ def run(
     junit = REPORTS / ("%s.xml" % report)
     junit.parent.mkdir(parents=True, exist_ok=True)
     junit.unlink(missing_ok=True)
+    again(junit).unlink(missing_ok=True)
     with tree() as collection:
         env = environment(interpreter) | {"ANSIBLE_COLLECTIONS_PATH": collections_path(collection)}
         env.setdefault("POLYSTORE_SERVER_PYTHON", str(interpreter))
@@ -99,13 +127,20 @@ def run(
         if not paths:
             sys.exit("There is nothing to run in %s" % ", ".join(suites))
         workers = min(2, os.cpu_count() or 1)
-        command = [str(interpreter), "-m", "pytest", "-q", "-p", "no:cacheprovider", "--junitxml=%s" % junit]
-        command += ["-n", str(workers), "--dist=worksteal", *(options or []), *paths]
-        code = subprocess.run(command, cwd=collection, env=env, check=False).returncode
+        pytest = [str(interpreter), "-m", "pytest", "-q", "-o", "cache_dir=%s" % junit.with_suffix(".cache")]
+        first = ["--junitxml=%s" % junit, "-n", str(workers), "--dist=worksteal"]
+        rest = [*(options or []), *paths]
+        code = subprocess.run([*pytest, *first, *rest], cwd=collection, env=env, check=False).returncode
+        if env.get("CI") == "true" and 0 < sum(failed(case) for case in cases(junit).values()) <= FEW:
+            print("\nWhat failed is tried once more, alone.", flush=True)
+            second = ["--junitxml=%s" % again(junit), "--last-failed", "--last-failed-no-failures=none"]
+            code = subprocess.run([*pytest, *second, *rest], cwd=collection, env=env, check=False).returncode
     where = "ansible-core %s, Python %s" % (core, ".".join(map(str, version_of(python))))
     print("\n%-14s %7s %7s %8s %9s   %s" % ("suite", "tests", "failed", "skipped", "seconds", "where"))
     for suite, count in sorted(counts(junit).items()):
         print("%-14s %7d %7d %8d %9.1f   %s" % (suite, *count, where))
+    for place, name in unsteady(junit):
+        print("UNSTEADY, passed only when tried again: %s::%s" % (place, name))
     return code
 
 
