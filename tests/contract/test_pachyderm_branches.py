@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -200,7 +201,7 @@ def test_one_that_is_watched_is_deleted_by_force_only(place: Place) -> None:
 def test_many_are_made_and_deleted_in_the_right_order(place: Place) -> None:
     repos = [place.repo("c%d" % number) for number in range(3)]
     batch: list[dict[str, Any]] = [{"repo": repos[0], "name": "master"}]
-    for source, repo in zip(repos, repos[1:]):
+    for source, repo in itertools.pairwise(repos):
         batch.append({"repo": repo, "name": "master", "provenance": [{"repo": source}]})
     batch.append({"repo": repos[0], "name": "t", "trigger": {"branch": "master", "commits": 2}})
     result = place.twice(batch=batch[::-1])

@@ -169,8 +169,15 @@ def test_commits_by_id_and_ancestry(shelf: Shelf, tmp_path: pathlib.Path) -> Non
     shelf.put({"f": b"other"}, branch="side")
     dest = tmp_path / "f"
     named = {
-        **{"master": b"3", "master^": b"2", "master^2": b"1", "master~3": b"0", "master^^": b"1", "side": b"other"},
-        **{ids[1]: b"1", ids[3] + "^": b"2", ids[3] + "~2": b"1"},
+        "master": b"3",
+        "master^": b"2",
+        "master^2": b"1",
+        "master~3": b"0",
+        "master^^": b"1",
+        "side": b"other",
+        ids[1]: b"1",
+        ids[3] + "^": b"2",
+        ids[3] + "~2": b"1",
     }
     for commit, content in named.items():
         shelf.download(commit=commit, path="/f", dest=str(dest))

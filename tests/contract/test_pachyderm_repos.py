@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -67,7 +68,7 @@ def test_one_that_others_depend_on_is_deleted_by_force_only(place: Place) -> Non
 def test_dependent_ones_go_in_the_right_order(place: Place) -> None:
     names = [place.repo("r%d" % number) for number in range(4)]
     place.put(names[0])
-    for source, name in zip(names, names[1:]):
+    for source, name in itertools.pairwise(names):
         derive(place, name, source)
     batch = [{"name": name} for name in names]
     place.twice(batch=batch, state="absent")

@@ -343,7 +343,7 @@ def test_durations_are_as_protobuf_writes_them(nanoseconds: int) -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.datetimes(timezones=st.just(datetime.timezone.utc)), st.integers(min_value=-720, max_value=720))
+@given(st.datetimes(timezones=st.just(datetime.UTC)), st.integers(min_value=-720, max_value=720))
 def test_times_are_instants(at: datetime.datetime, minutes: int) -> None:
     def form(value: Any) -> Any:
         return spec.canon({"input": {"cron": {"start": value}}}, "d", True)

@@ -12,7 +12,7 @@ from typing import Any
 try:
     import numpy
 except ImportError:  # slower, the same
-    numpy = None  # type: ignore[assignment]
+    numpy = None  # type: ignore[assignment,unused-ignore]
 
 WINDOW, SHORTEST, LONGEST, LOW = 64, 1_000_000, 20_000_000, (1 << 23) - 1
 FULL = (1 << 64) - 1
