@@ -17,6 +17,7 @@ import os
 import pathlib
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import NamedTuple
 from xml.etree import ElementTree
 
@@ -99,10 +100,12 @@ def run(
     options: list[str] | None = None,
     report: str = "tests",
     target: str = "",
+    clients: Sequence[str] = (),
 ) -> int:
     """Runs the suites on one core with one interpreter; returns pytest's exit code.
 
     report: the name of the JUnit file in .build/reports. target: another interpreter, on which modules are run.
+    clients: kinds of venvs with other people's clients, for the conformance tests that the second stage has.
     """
     core = core or default_core(python)
     interpreter = venv("test", core, python)
@@ -115,14 +118,14 @@ def run(
         env.setdefault("POLYSTORE_SERVER_PYTHON", str(interpreter))
         env["POLYSTORE_CACHE"] = str(CACHE)  # HOME is another one there
         if "conformance" in suites:
-            for name in ("alluxio-client", "pachyderm-sdk", "python-pachyderm"):
+            for name in ("alluxio-client", *clients):
                 env["POLYSTORE_" + name.replace("-", "_").upper()] = str(venv(name))
         if target:
             env["POLYSTORE_TARGET_PYTHON"] = str(venv("target", core, target))
         if env.get("POLYSTORE_AUTH") == "v3" or env.get("POLYSTORE_KEYSTONE") == "1":
             env["POLYSTORE_SERVER_PYTHON"] = str(venv("keystone"))
         else:
-            options = ["-m", "not keystone and not role", *(options or [])]
+            options = ["-m", "not keystone and not second", *(options or [])]
         paths = [SUITES[suite] for suite in suites if (collection / SUITES[suite]).is_dir()]
         if not paths:
             sys.exit("There is nothing to run in %s" % ", ".join(suites))
@@ -151,6 +154,7 @@ def main() -> None:
     parser.add_argument("--python", help="the interpreter to build the venv from; one that fits when left out")
     parser.add_argument("--report", default="tests")
     parser.add_argument("--target", default="", help="run the modules of the integration targets with this interpreter")
+    parser.add_argument("--clients", default="", help="venvs with clients that judge, comma separated (tools/venvs.py)")
     own, options = sys.argv[1:], []
     if "--" in own:
         own, options = own[: own.index("--")], own[own.index("--") + 1 :]
@@ -158,7 +162,8 @@ def main() -> None:
     if unknown := set(wanted.suites) - set(SUITES):
         parser.error("unknown suite: %s" % ", ".join(sorted(unknown)))
     python = wanted.python or fitting(wanted.core)
-    sys.exit(run(wanted.suites or list(SUITES), wanted.core, python, options, wanted.report, wanted.target))
+    suites, clients = wanted.suites or list(SUITES), list(filter(None, wanted.clients.split(",")))
+    sys.exit(run(suites, wanted.core, python, options, wanted.report, wanted.target, clients))
 
 
 if __name__ == "__main__":

@@ -62,6 +62,7 @@ def recorded(client: str, version: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
+@pytest.mark.second
 @pytest.mark.parametrize("client", DRIVERS)
 @pytest.mark.parametrize("version", ["2.12", "2.11"])
 def test_a_client_sees_what_it_saw_on_a_real_server(pachd_server: PachdServer, client: str, version: str) -> None:

@@ -129,7 +129,8 @@ def test_a_life(place: Place) -> None:
     assert place.good(state="absent") == 0 and place.good(state="stopped") == 0
 
 
-@pytest.mark.role
+@pytest.mark.second
+@pytest.mark.alluxio
 def test_upgrades_and_the_way_back(place: Place) -> None:
     place.release("2.9.4")
     place.good()
@@ -164,7 +165,8 @@ def test_upgrades_and_the_way_back(place: Place) -> None:
     assert place.good() > 0 and place.info()["version"] == "2.9.4"
 
 
-@pytest.mark.role
+@pytest.mark.second
+@pytest.mark.alluxio
 def test_a_first_release_that_does_not_run(place: Place) -> None:
     place.release("2.9.9", broken=True)
     assert "there is nothing to go back to" in place.bad(health_timeout=2)
@@ -204,7 +206,8 @@ def test_what_is_written(place: Place) -> None:
         assert "ANSIBLE_CONFIG" not in file.read(), "the play's own environment went on to the proxy"
 
 
-@pytest.mark.role
+@pytest.mark.second
+@pytest.mark.alluxio
 def test_what_is_refused(place: Place) -> None:
     place.release("2.9.6")
     place.home.mkdir()

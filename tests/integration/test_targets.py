@@ -4,7 +4,7 @@
 """Every integration target, run on the fast path and through ordinary modules; both must tell the same.
 
 Which server a target talks to follows from its name; one for Alluxio runs against every dialect. Those for Pachyderm
-run against the newest pachd both ways, and all of them in one playbook against each older one, one way.
+run against the newest pachd, and in one playbook against each older one.
 POLYSTORE_AUTH=v3 runs them against Swift with Keystone. POLYSTORE_TARGET_PYTHON names another interpreter for the
 target (with its own client libraries): then only ordinary modules run.
 """
@@ -61,12 +61,15 @@ def test_target(name: str, fixture: str, request: pytest.FixtureRequest, tmp_pat
         assert "\n".join(targets.differences(ran["fast"], ran["module"])) == ""
 
 
+@pytest.mark.second
+@pytest.mark.pachyderm
 @pytest.mark.server
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("fixture", OLDER)
-def test_targets_for_pachyderm(fixture: str, request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> None:
+def test_targets_on_older_ones(fixture: str, way: str, request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> None:
     server: Any = request.getfixturevalue(fixture)
     names = [name for name in NAMES if "pachyderm" in name.split("_")]
-    fast = not ONLY_MODULES
+    fast = way == "fast"
     ran = targets.run_targets(names, fast, tmp_path / "run", server.environment(), "psi-%d" % os.getpid(), tmp_path)
     assert ran.code == 0, ran.output
     ours = [row for row in ran.rows if row.ours and row.outcome == "ok"]
