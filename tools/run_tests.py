@@ -17,6 +17,7 @@ import os
 import pathlib
 import subprocess
 import sys
+from collections.abc import Mapping
 from typing import NamedTuple
 from xml.etree import ElementTree
 
@@ -99,10 +100,12 @@ def run(
     options: list[str] | None = None,
     report: str = "tests",
     target: str = "",
+    more: Mapping[str, str] | None = None,
 ) -> int:
     """Runs the suites on one core with one interpreter; returns pytest's exit code.
 
     report: the name of the JUnit file in .build/reports. target: another interpreter, on which modules are run.
+    more: variables besides those of paths.environment.
     """
     core = core or default_core(python)
     interpreter = venv("test", core, python)
@@ -111,7 +114,7 @@ def run(
     junit.unlink(missing_ok=True)
     again(junit).unlink(missing_ok=True)
     with tree() as collection:
-        env = environment(interpreter) | {"ANSIBLE_COLLECTIONS_PATH": collections_path(collection)}
+        env = environment(interpreter) | {"ANSIBLE_COLLECTIONS_PATH": collections_path(collection), **(more or {})}
         env.setdefault("POLYSTORE_SERVER_PYTHON", str(interpreter))
         env["POLYSTORE_CACHE"] = str(CACHE)  # HOME is another one there
         if "conformance" in suites:
