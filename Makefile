@@ -16,10 +16,10 @@ CORE_OPTION = $(if $(CORE),--core $(CORE))
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test units contract conformance integration lint sanity matrix benchmark docs build generate clean
+.PHONY: help quickstart test test-real units contract conformance integration lint sanity matrix benchmark docs build generate clean
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*  ## /  make \1|/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r a b; do printf '%-22s %s\n' "$$a" "$$b"; done
+	@sed -n 's/^\([a-z-]*\):.*  ## /  make \1|/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r a b; do printf '%-22s %s\n' "$$a" "$$b"; done
 
 quickstart:  ## starts a real Swift here, runs a playbook against it twice, and cleans up
 	@$(PYTHON) tools/quickstart.py
@@ -38,6 +38,9 @@ conformance:  ## raw calls and other people's clients, compared with what real s
 
 integration:  ## playbooks against a real server
 	@$(PYTHON) tools/run_tests.py integration $(CORE_OPTION) -- $(ARGS)
+
+test-real:  ## the integration targets on your own server: PACHD_ADDRESS=grpc://host:port make test-real
+	@$(PYTHON) tools/test_real.py $(CORE_OPTION) -- $(ARGS)
 
 lint:  ## every linter, each reported
 	@$(PYTHON) tools/lint.py $(ARGS)

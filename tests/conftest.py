@@ -9,6 +9,7 @@ of that name.
 
 from __future__ import annotations
 
+import importlib
 import pathlib
 import sys
 
@@ -29,8 +30,11 @@ ALLUXIO_FIXTURES = {"alluxio_server", "alluxio_v1_server"}
 PACHYDERM_FIXTURES = {"pachd_server", *(f"pachd_v{version}_server" for version in (20, 24, 27, 28))}
 SERVER_FIXTURES = {"swift_server", "swift_and_keystone", *ALLUXIO_FIXTURES, *PACHYDERM_FIXTURES}
 
+REAL: set[str] = set()  # these stand for a server whose address is in the environment
 if (COLLECTION / "tests" / "support" / "servers.py").exists():
     pytest_plugins = [SERVERS]
+    given = importlib.import_module(SERVERS.replace("servers", "real")).given
+    REAL.update(system.fixture for system in given().values())
 
 
 # No deadline: a machine at work is no defect. No database: every run draws the same examples.
@@ -50,7 +54,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         wanted = set(getattr(item, "fixturenames", ()))
         if "swift_and_keystone" in wanted:
             item.add_marker("keystone")
-        given = getattr(getattr(item, "callspec", None), "params", {}).values()
+        given = list(getattr(getattr(item, "callspec", None), "params", {}).values())
         named = {str(getattr(value, "server", "")) for value in given}  # a row of the contract's names its fixture
         target = item.path.name == "test_targets.py" and "alluxio" in item.name
         contract = item.path.match("contract/test_alluxio_*.py")  # they ask for their fixture by its name
@@ -60,5 +64,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         contract = item.path.match("contract/test_pachyderm_*.py")
         if target or contract or PACHYDERM_FIXTURES & (wanted | named):
             item.add_marker("pachyderm")
+        if REAL & (wanted | {str(value) for value in given}) and item.path.parent.name == "integration":
+            item.add_marker("real")
         if SERVER_FIXTURES & wanted:
             item.add_marker("server")

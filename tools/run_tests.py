@@ -17,7 +17,7 @@ import os
 import pathlib
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from xml.etree import ElementTree
 
@@ -101,11 +101,13 @@ def run(
     report: str = "tests",
     target: str = "",
     clients: Sequence[str] = (),
+    more: Mapping[str, str] | None = None,
 ) -> int:
     """Runs the suites on one core with one interpreter; returns pytest's exit code.
 
     report: the name of the JUnit file in .build/reports. target: another interpreter, on which modules are run.
     clients: kinds of venvs with other people's clients, for the conformance tests that the second stage has.
+    more: variables besides those of paths.environment.
     """
     core = core or default_core(python)
     interpreter = venv("test", core, python)
@@ -114,7 +116,7 @@ def run(
     junit.unlink(missing_ok=True)
     again(junit).unlink(missing_ok=True)
     with tree() as collection:
-        env = environment(interpreter) | {"ANSIBLE_COLLECTIONS_PATH": collections_path(collection)}
+        env = environment(interpreter) | {"ANSIBLE_COLLECTIONS_PATH": collections_path(collection), **(more or {})}
         env.setdefault("POLYSTORE_SERVER_PYTHON", str(interpreter))
         env["POLYSTORE_CACHE"] = str(CACHE)  # HOME is another one there
         if "conformance" in suites:

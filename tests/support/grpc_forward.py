@@ -45,7 +45,11 @@ class Forward(Server):
 
     def __init__(self, folder: Path, to: str) -> None:
         self.faults, self.log = FaultPlan(ACTIONS), RequestLog(str(folder / "access.jsonl"))
-        self.channel = grpc.insecure_channel(to, options=OPTIONS)
+        scheme, _colon, place = to.rpartition("://")
+        if scheme in ("grpcs", "https"):
+            self.channel = grpc.secure_channel(place, grpc.ssl_channel_credentials(), options=OPTIONS)
+        else:
+            self.channel = grpc.insecure_channel(place, options=OPTIONS)
         self.server: Any = None
         self.port = 0
 
@@ -147,7 +151,7 @@ def main() -> None:
     wanted = parser.parse_args()
     folder = wanted.home / "pachyderm"
     folder.mkdir(parents=True, exist_ok=True)
-    forward = Forward(folder, wanted.to.partition("//")[2] or wanted.to)
+    forward = Forward(folder, wanted.to.rstrip("/"))
     empty = message("google.protobuf.Empty")().SerializeToString()
     answer = forward.channel.unary_unary("/versionpb_v2.API/GetVersion")(empty, timeout=60)
     version = message("versionpb_v2.Version").FromString(answer)

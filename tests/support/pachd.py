@@ -42,11 +42,20 @@ class PachdServer(Server):
         self.address: str = self.info["address"]
         self.url = self.address
         self.version: str = self.info["version"]
+        self.token = ""
         self.first: dict[str, Any] = {}
 
     def connection(self) -> dict[str, Any]:
-        """address."""
-        return {"address": self.address}
+        """address, and the token that a real one may want."""
+        return {"address": self.address, **({"auth_token": self.token} if self.token else {})}
+
+    def environment(self) -> dict[str, str]:
+        """The same as variables."""
+        return {**super().environment(), **({"PACHD_AUTH_TOKEN": self.token} if self.token else {})}
+
+    def secrets(self) -> list[str]:
+        """The token."""
+        return [self.token] if self.token else []
 
     def writes(self, since: int = 0, path: str = "") -> list[dict[str, Any]]:
         """Those of `requests` that may change something: all but Inspect*, List*, Get*, Glob*, Walk*, Diff*, WhoAmI."""
@@ -92,7 +101,7 @@ class PachdServer(Server):
 
 
 class RealServer(PachdServer):
-    """The Pachyderm at PACHD_ADDRESS, behind a forwarder of this process's own."""
+    """The Pachyderm at PACHD_ADDRESS (with PACHD_AUTH_TOKEN), behind a forwarder of this process's own."""
 
     def __init__(self, address: str) -> None:
         home = Path(tempfile.mkdtemp(prefix="polystore-pachd-", dir="/tmp"))
@@ -109,6 +118,7 @@ class RealServer(PachdServer):
             time.sleep(0.05)
         info = json.loads(ready.read_text(encoding="utf-8"))
         super().__init__(home, {"pachyderm": {**info, "pid": self.forward.pid}})
+        self.token = os.environ.get("PACHD_AUTH_TOKEN", "")
 
     def behave(self, **settings: Any) -> dict[str, Any]:
         """Skips the test: these are settings of the stand-in."""
