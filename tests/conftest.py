@@ -23,6 +23,7 @@ if COLLECTION.parts[-3:] != ("ansible_collections", "polystore", "storage"):
         % COLLECTION
     )
 sys.path.insert(0, str(COLLECTION.parents[2]))
+sys.path.append(str(COLLECTION / "roles" / "sandbox" / "files"))  # the messages that a pachd knows
 
 SERVERS = "ansible_collections.polystore.storage.tests.support.servers"
 # Whoever asks for one of these talks to a server.

@@ -26,7 +26,7 @@ import grpc
 from polystore_sandbox.control import start_control
 from polystore_sandbox.faults import FaultPlan, RequestLog
 from polystore_sandbox.pachyderm.base import Refused
-from polystore_sandbox.pachyderm.schema import METHODS, message
+from polystore_sandbox.pachyderm.messages import METHODS, message
 from polystore_sandbox.pachyderm.server import ACTIONS, Exchange, Server, client_gone, target
 
 OPTIONS = [

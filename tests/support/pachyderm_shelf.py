@@ -13,6 +13,7 @@ from ansible_collections.polystore.storage.plugins.module_utils.core.errors impo
 from ansible_collections.polystore.storage.plugins.module_utils.core.host import client_for
 from ansible_collections.polystore.storage.plugins.module_utils.pachyderm import common
 from ansible_collections.polystore.storage.tests.support.run import run_ok, run_task
+from polystore_sandbox.pachyderm.messages import message
 
 DIRECTORY, OLDEST = 2, "pachd_v20_server"
 WRITES = r"pfs_v2\.API/(ModifyFile|StartCommit|FinishCommit|DropCommit|DropCommitSet)"
@@ -74,8 +75,8 @@ class Shelf:
 
     def commits(self, repo: str = "") -> list[Any]:
         """All CommitInfos of the repo, the newest first."""
-        request = self.client.message("pfs_v2.ListCommitRequest", repo=self.client.repo("default", repo or self.repo))
-        request.all = True
+        wanted = {"name": repo or self.repo, "type": "user", "project": {"name": "default"}}
+        request = message("pfs_v2.ListCommitRequest")(repo=wanted, all=True)  # no module asks for all
         return list(self.client.stream("pfs_v2.API/ListCommit", request))
 
     def names(self, branch: str = "master") -> list[str]:

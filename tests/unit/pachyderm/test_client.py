@@ -66,8 +66,11 @@ def test_recorded_calls_pass_through_unchanged(double: Double, vector: dict[str,
     name, (code, words) = vector["method"].lstrip("/"), vector["status"]
     method = schema.METHODS.get(name)
     answers, sent = recorded(vector["response"]), recorded(vector["request"])
-    if method is None or answers is None or sent is None:
-        assert vector["name"] in ("unknown method", "file get, 8 KiB", "put three files in one stream")
+    if method is None:  # no module asks that
+        assert vector["name"] in ("unknown method", "secret missing", "transaction start", "transaction finish")
+        return
+    if answers is None or sent is None:
+        assert vector["name"] in ("file get, 8 KiB", "put three files in one stream")
         return
     double.answers[name] = answers if code == "OK" else Refused(code, words)
     requests = [method.request.FromString(data) for data in sent]
@@ -82,7 +85,7 @@ def test_recorded_calls_pass_through_unchanged(double: Double, vector: dict[str,
         return [client.call(name, requests[0])]
 
     if code == "OK":
-        assert [answer.SerializeToString(deterministic=True) for answer in run()] == answers
+        assert run() == [method.response.FromString(data) for data in answers]
     else:
         with pytest.raises(PachydermError) as caught:
             run()
@@ -152,7 +155,7 @@ def unsteady(times: int, answer: Any) -> Any:
 DRY = ("pps_v2.API/CreatePipelineV2", {"dry_run": True})
 
 
-@pytest.mark.parametrize(("method", "fields"), [(INSPECT, {}), ("pfs_v2.API/GlobFile", {}), DRY])
+@pytest.mark.parametrize(("method", "fields"), [(INSPECT, {}), ("pfs_v2.API/WalkFile", {}), DRY])
 def test_reads_are_sent_again(double: Double, pauses: list[float], method: str, fields: dict[str, Any]) -> None:
     known = schema.METHODS[method]
     double.answers[method] = unsteady(2, [known.response()])
@@ -163,7 +166,7 @@ def test_reads_are_sent_again(double: Double, pauses: list[float], method: str, 
     assert client.counters.snapshot()["requests"] == 3 and client.counters.snapshot()["writes"] == 0
 
 
-@pytest.mark.parametrize("method", [CREATE, "pps_v2.API/RunCron", "auth_v2.API/GetRobotToken", MODIFY])
+@pytest.mark.parametrize("method", [CREATE, "pps_v2.API/StopPipeline", "auth_v2.API/ModifyRoleBinding", MODIFY])
 def test_writes_are_sent_once(double: Double, pauses: list[float], method: str) -> None:
     double.answers[method] = unsteady(1, b"")
     client = double.client(retries=4)

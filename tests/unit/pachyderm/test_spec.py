@@ -210,7 +210,7 @@ def details_of(doc: dict[str, Any], version: tuple[int, ...]) -> Any:
     names = {field.name for field in info.details.DESCRIPTOR.fields}
     told = json_format.MessageToDict(message, preserving_proto_field_name=True)
     json_format.ParseDict({key: value for key, value in told.items() if key in names}, info.details)
-    info.details.salt, info.details.workers_requested = "made-up", 1
+    info.details.salt, info.details.created_at.seconds = "made-up", 1
     info.details.output_branch = info.details.output_branch or "master"
     info.details.datum_tries = info.details.datum_tries or 3
     info.details.reprocess_spec = info.details.reprocess_spec or "until_success"

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ansible_collections.polystore.storage.plugins.module_utils.pachyderm.schema import METHODS
 from ansible_collections.polystore.storage.tests.unit.sandbox.pachyderm_calls import Calls
+from polystore_sandbox.pachyderm.messages import METHODS
 
 
 class Asking(Calls):

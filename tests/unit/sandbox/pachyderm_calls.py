@@ -10,8 +10,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import grpc
-from ansible_collections.polystore.storage.plugins.module_utils.pachyderm.schema import METHODS, message
 from google.protobuf.json_format import ParseDict
+from polystore_sandbox.pachyderm.messages import METHODS, message
 
 OPTIONS = [
     ("grpc.max_receive_message_length", -1),

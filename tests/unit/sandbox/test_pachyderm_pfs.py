@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 import grpc
 import pytest
-from ansible_collections.polystore.storage.plugins.module_utils.pachyderm.schema import message
 from ansible_collections.polystore.storage.tests.support.servers import PachdServer
 from ansible_collections.polystore.storage.tests.unit.sandbox.pachyderm_calls import Calls, failure
+from polystore_sandbox.pachyderm.messages import message
 
 NO_ID = "0" * 12 + "4" + "0" * 19
 USER, AUTO = 1, 2

@@ -16,9 +16,9 @@ from typing import Any
 
 import grpc
 import pytest
-from ansible_collections.polystore.storage.plugins.module_utils.pachyderm.schema import message
 from ansible_collections.polystore.storage.tests.support.servers import FILES, PachdServer
 from ansible_collections.polystore.storage.tests.unit.sandbox.pachyderm_calls import Calls, failure
+from polystore_sandbox.pachyderm.messages import message
 
 ANSWERED = {  # by a real 2.12: SHAKE128(b"polystore") of that many bytes, and as many "a"
     ("shake", 0): "0e5751c026e543b2e8ab2eb06099daa1d1e5df47778f7787faab45cdf12fe3a8",

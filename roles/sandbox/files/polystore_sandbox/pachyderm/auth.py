@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from polystore_sandbox.pachyderm.base import Call, Refused, Service
-from polystore_sandbox.pachyderm.schema import enum
+from polystore_sandbox.pachyderm.messages import enum
 
 OFF = "the auth service is not activated"
 NO_TOKEN = "no authentication token (try logging in)"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from polystore_sandbox.pachyderm.schema import message
+from polystore_sandbox.pachyderm.messages import message
 
 EMPTY = "google.protobuf.Empty"
 Function = TypeVar("Function", bound=Callable[..., Any])

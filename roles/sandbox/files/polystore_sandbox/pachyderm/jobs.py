@@ -14,7 +14,7 @@ from polystore_sandbox.pachyderm import checks
 from polystore_sandbox.pachyderm.base import Call, Refused, Service, waits
 from polystore_sandbox.pachyderm.making import KILLED, Job, Making
 from polystore_sandbox.pachyderm.merging import REQUEST
-from polystore_sandbox.pachyderm.schema import message
+from polystore_sandbox.pachyderm.messages import message
 from polystore_sandbox.pachyderm.state import Commit, stamp
 
 TICK = 0.1  # seconds

@@ -15,8 +15,8 @@ from typing import Any
 from polystore_sandbox.pachyderm import checks, graph
 from polystore_sandbox.pachyderm.base import Refused
 from polystore_sandbox.pachyderm.merging import REQUEST, compact
+from polystore_sandbox.pachyderm.messages import message
 from polystore_sandbox.pachyderm.pipes import LIFE, Key, Pipeline, Pipes, Version, new_salt, same
-from polystore_sandbox.pachyderm.schema import message
 from polystore_sandbox.pachyderm.state import USER, BranchKey, Commit, RepoKey, show_repo
 
 CREATED, KILLED = 1, 6  # JobState

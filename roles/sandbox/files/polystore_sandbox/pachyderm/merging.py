@@ -10,7 +10,7 @@ from typing import Any
 
 from polystore_sandbox.pachyderm import specs
 from polystore_sandbox.pachyderm.base import Refused
-from polystore_sandbox.pachyderm.schema import message
+from polystore_sandbox.pachyderm.messages import message
 
 REQUEST, WRAPPER = "pps_v2.CreatePipelineRequest", "pps_v2.ClusterDefaults"
 BUILT_IN = {

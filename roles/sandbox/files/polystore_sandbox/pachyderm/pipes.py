@@ -17,7 +17,7 @@ from google.protobuf import json_format
 from polystore_sandbox.pachyderm import checks, specs
 from polystore_sandbox.pachyderm.base import Refused
 from polystore_sandbox.pachyderm.merging import REQUEST, compact, effective, fresh
-from polystore_sandbox.pachyderm.schema import enum, message
+from polystore_sandbox.pachyderm.messages import enum, message
 from polystore_sandbox.pachyderm.state import stamp
 
 Key = tuple[str, str]  # project, name

@@ -22,7 +22,7 @@ from polystore_sandbox.faults import Fault, FaultPlan, RequestLog
 from polystore_sandbox.home import SandboxError
 from polystore_sandbox.pachyderm import graph
 from polystore_sandbox.pachyderm.base import Call, Refused, Service
-from polystore_sandbox.pachyderm.schema import METHODS
+from polystore_sandbox.pachyderm.messages import METHODS
 from polystore_sandbox.pachyderm.state import State
 from polystore_sandbox.pachyderm.versions import age, has_call
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from polystore_sandbox.pachyderm.base import Call, Refused
 from polystore_sandbox.pachyderm.content import Store, Tree
-from polystore_sandbox.pachyderm.schema import message
+from polystore_sandbox.pachyderm.messages import message
 
 RepoKey = tuple[str, str, str]  # project, name, type
 BranchKey = tuple[RepoKey, str]

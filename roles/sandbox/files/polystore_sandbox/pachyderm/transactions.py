@@ -9,7 +9,7 @@ from typing import Any
 
 from polystore_sandbox.pachyderm.base import Call, Refused, Service
 from polystore_sandbox.pachyderm.making import one_set
-from polystore_sandbox.pachyderm.schema import message
+from polystore_sandbox.pachyderm.messages import message
 from polystore_sandbox.pachyderm.state import stamp
 
 # What may be part of a transaction: the call, and the field of transaction_v2.TransactionRequest.

@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from polystore_sandbox.pachyderm.base import Refused
-from polystore_sandbox.pachyderm.schema import message
+from polystore_sandbox.pachyderm.messages import message
 from polystore_sandbox.pachyderm.state import BranchKey, Commit, State, show_branch
 
 UNITS = {"": 1, "B": 1, **{letter: 1000**power for power, letter in enumerate("KMGTPE", 1)}}

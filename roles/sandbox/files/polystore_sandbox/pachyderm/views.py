@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from polystore_sandbox.pachyderm.graph import provenance, subvenance
-from polystore_sandbox.pachyderm.schema import message
+from polystore_sandbox.pachyderm.messages import message
 from polystore_sandbox.pachyderm.state import Branch, BranchKey, Commit, CommitKey, Project, Repo, RepoKey, State, stamp
 from polystore_sandbox.pachyderm.tree import collision
 from polystore_sandbox.pachyderm.triggers import trigger_of
