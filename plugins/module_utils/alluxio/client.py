@@ -35,7 +35,7 @@ from ansible_collections.polystore.storage.plugins.module_utils.alluxio.dialect 
 )
 from ansible_collections.polystore.storage.plugins.module_utils.core import errors
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import Retry, StorageError
-from ansible_collections.polystore.storage.plugins.module_utils.core.workers import Counters
+from ansible_collections.polystore.storage.plugins.module_utils.core.values import Counters
 
 __all__ = ("AlluxioClient", "AlluxioError", "Settings", "preload")
 BLOCK = 1 << 19

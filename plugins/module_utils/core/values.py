@@ -1,12 +1,13 @@
 # Copyright: (c) 2026, polystore.storage contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Values that people write in several ways: durations, sizes, modes, globs; and how values are shown."""
+"""Values that people write in several ways: durations, sizes, modes, globs; how values are shown; and counters."""
 
 from __future__ import annotations
 
 import hashlib
 import re
+import threading
 from collections.abc import Iterable
 from re import Pattern
 from typing import Any
@@ -151,3 +152,28 @@ class Selection:
     def excludes(self, name: str) -> bool:
         """True when an exclude pattern matches."""
         return bool(self._exclude and self._exclude.match(name))
+
+
+class Counters:
+    """What a client has sent and received; every client has one as `counters`."""
+
+    NAMES = ("requests", "writes", "bytes_sent", "bytes_received")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._values = dict.fromkeys(self.NAMES, 0)
+
+    def add(self, **amounts: int) -> None:
+        """add(requests=1, bytes_sent=10)."""
+        with self._lock:
+            for name, amount in amounts.items():
+                self._values[name] += amount
+
+    def snapshot(self) -> dict[str, int]:
+        """The totals so far, by the names that a result's summary uses."""
+        with self._lock:
+            return dict(self._values)
+
+    def moved(self) -> int:
+        """Bytes in both directions."""
+        return self._values["bytes_sent"] + self._values["bytes_received"]

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from ansible_collections.polystore.storage.plugins.module_utils.core import errors
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError, Retry, StorageError
-from ansible_collections.polystore.storage.plugins.module_utils.core.workers import Counters
+from ansible_collections.polystore.storage.plugins.module_utils.core.values import Counters
 
 __all__ = ("PachydermClient", "PachydermError", "Settings", "preload", "target")
 PORT = 30650

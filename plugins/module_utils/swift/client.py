@@ -20,8 +20,7 @@ from typing import Any, Callable, NamedTuple, Optional, TypeVar
 from urllib.parse import quote, unquote, urlsplit
 
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import MissingLibrary, Retry, StorageError
-from ansible_collections.polystore.storage.plugins.module_utils.core.values import new_md5
-from ansible_collections.polystore.storage.plugins.module_utils.core.workers import Counters
+from ansible_collections.polystore.storage.plugins.module_utils.core.values import Counters, new_md5
 from ansible_collections.polystore.storage.plugins.module_utils.swift import auth
 
 T = TypeVar("T")

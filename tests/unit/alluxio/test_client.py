@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from ansible_collections.polystore.storage.plugins.module_utils.alluxio import client
 from ansible_collections.polystore.storage.plugins.module_utils.alluxio.client import Settings
+from ansible_collections.polystore.storage.plugins.module_utils.core.engine import Workers
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError, StorageError
-from ansible_collections.polystore.storage.plugins.module_utils.core.workers import Workers
 from ansible_collections.polystore.storage.tests.unit.alluxio.double import (
     INFO,
     Answer,

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from ansible_collections.polystore.storage.plugins.module_utils.alluxio import common
 from ansible_collections.polystore.storage.plugins.module_utils.alluxio.dialect import AlluxioError
+from ansible_collections.polystore.storage.plugins.module_utils.core.engine import Workers
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError, StorageError
-from ansible_collections.polystore.storage.plugins.module_utils.core.workers import Workers
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -13,7 +13,7 @@ from ansible_collections.polystore.storage.plugins.module_utils.alluxio.download
 from ansible_collections.polystore.storage.plugins.module_utils.core.engine import Engine, Run
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import Retry, StorageError
 from ansible_collections.polystore.storage.plugins.module_utils.core.resource import build
-from ansible_collections.polystore.storage.plugins.module_utils.core.workers import Counters
+from ansible_collections.polystore.storage.plugins.module_utils.core.values import Counters
 
 
 class Proxy:

@@ -29,8 +29,7 @@ from ansible_collections.polystore.storage.plugins.module_utils.core.resource im
     key,
     wanted,
 )
-from ansible_collections.polystore.storage.plugins.module_utils.core.values import KEEP
-from ansible_collections.polystore.storage.plugins.module_utils.core.workers import Counters
+from ansible_collections.polystore.storage.plugins.module_utils.core.values import KEEP, Counters
 
 
 class World:

@@ -21,7 +21,7 @@ from ansible_collections.polystore.storage.plugins.module_utils.core.downloads i
 from ansible_collections.polystore.storage.plugins.module_utils.core.engine import Engine, Run
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError, Retry, StorageError
 from ansible_collections.polystore.storage.plugins.module_utils.core.resource import build, key
-from ansible_collections.polystore.storage.plugins.module_utils.core.workers import Counters
+from ansible_collections.polystore.storage.plugins.module_utils.core.values import Counters
 
 
 @dataclasses.dataclass

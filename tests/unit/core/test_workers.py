@@ -9,7 +9,8 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from ansible_collections.polystore.storage.plugins.module_utils.core.workers import Counters, Meter, Recorder, Workers
+from ansible_collections.polystore.storage.plugins.module_utils.core.engine import Meter, Recorder, Workers
+from ansible_collections.polystore.storage.plugins.module_utils.core.values import Counters
 from hypothesis import given
 from hypothesis import strategies as st
 

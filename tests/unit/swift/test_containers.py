@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.polystore.storage.plugins.module_utils.core.engine import Engine, Run
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError, StorageError
 from ansible_collections.polystore.storage.plugins.module_utils.core.resource import build
-from ansible_collections.polystore.storage.plugins.module_utils.core.workers import Counters
+from ansible_collections.polystore.storage.plugins.module_utils.core.values import Counters
 from ansible_collections.polystore.storage.plugins.module_utils.swift import common
 from ansible_collections.polystore.storage.plugins.module_utils.swift.client import Answer
 from ansible_collections.polystore.storage.plugins.module_utils.swift.containers import (

@@ -11,10 +11,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from ansible_collections.polystore.storage.plugins.module_utils.core.engine import Run
+from ansible_collections.polystore.storage.plugins.module_utils.core.engine import Run, Workers
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError, StorageError
 from ansible_collections.polystore.storage.plugins.module_utils.core.files import Source
-from ansible_collections.polystore.storage.plugins.module_utils.core.workers import Workers
 from ansible_collections.polystore.storage.plugins.module_utils.swift import segments
 from ansible_collections.polystore.storage.plugins.module_utils.swift.client import Answer, Bulk
 from ansible_collections.polystore.storage.plugins.module_utils.swift.segments import Content, Writer
