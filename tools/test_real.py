@@ -37,7 +37,7 @@ def main() -> None:
     names = [name for system in systems.values() for name in (system.address, *system.others)]
     env = {name: os.environ[name] for name in names if os.environ.get(name)}
     # One after the other: all of them share the server, and some change what is the whole cluster's.
-    options = ["-n", "0", "-m", "real and not role", *options]
+    options = ["-n", "0", "-m", "real and not second", *options]
     sys.exit(run(["integration"], wanted.core, fitting(wanted.core), options, "real", more=env))
 
 

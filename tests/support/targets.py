@@ -202,7 +202,8 @@ def _run_plays(plays: list[dict[str, Any]], fast: bool, scratch: pathlib.Path, e
     playbook = scratch / "target.yml"
     scratch.mkdir(parents=True, exist_ok=True)
     playbook.write_text(json.dumps(plays), "utf-8")
-    return run_playbook(playbook, scratch, variables={} if fast else {SWITCH: False}, env=env)
+    switched: dict[str, Any] = {} if fast else {SWITCH: False}
+    return run_playbook(playbook, scratch, variables=switched, env=env, seconds=300.0 * len(plays))
 
 
 def plain(value: Any) -> Any:
