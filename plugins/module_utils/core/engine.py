@@ -273,20 +273,18 @@ class Engine:
     def _plan(self, pieces: list[Any], present: dict[Key, State]) -> list[Change | None]:
         planned: list[Change | None] = [None] * len(pieces)
 
-        def one(index: int) -> None:
-            item = pieces[index]
-            try:
-                planned[index] = self.resource.plan(item, present.get(item.key))
-            except StorageError as error:
-                error.item = item.label()
-                error.message = "%s %s: %s" % (self.resource.noun, error.item, error.message)
-                raise
+        def some(start: int) -> None:
+            for index, item in enumerate(pieces[start : start + step], start):
+                try:
+                    planned[index] = self.resource.plan(item, present.get(item.key))
+                except StorageError as error:
+                    error.item = item.label()
+                    error.message = "%s %s: %s" % (self.resource.noun, error.item, error.message)
+                    raise
 
-        if self.resource.hashing and len(pieces) > 1:
-            self.run.workers.each(one, range(len(pieces)))
-        else:
-            for index in range(len(pieces)):
-                one(index)
+        # The workers take few at a time where there are few, many where handing them out would cost more than planning.
+        step = min(len(pieces) // (16 * self.run.parallel) + 1, 64) if self.resource.hashing else len(pieces) or 1
+        self.run.workers.each(some, range(0, len(pieces), step))
         return planned
 
     def _surplus(self, items: list[Any], pieces: list[Any], present: dict[Key, State]) -> list[Change]:

@@ -182,14 +182,15 @@ class Source:
     def md5(self, offset: int = 0, length: int | None = None) -> str:
         """The MD5 of a part, in hexadecimal; of the whole it is computed once."""
         if offset == 0 and length is None:
-            return self._whole("md5", new_md5)
+            return self.digest("md5", new_md5)
         return self._hashed(new_md5(), offset, length)
 
     def sha256(self) -> str:
         """The SHA-256 of the whole, in hexadecimal, computed once."""
-        return self._whole("sha256", hashlib.sha256)
+        return self.digest("sha256", hashlib.sha256)
 
-    def _whole(self, name: str, make: Callable[[], Any]) -> str:
+    def digest(self, name: str, make: Callable[[], Any]) -> str:
+        """A digest of the whole, in hexadecimal, computed once. name: its name; make: as hashlib's constructors."""
         if name not in self._digests:
             self._digests[name] = self._hashed(make(), 0, None)
         return self._digests[name]

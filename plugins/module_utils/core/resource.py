@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses as dc
 import json
+import operator
 import os
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import Any, Callable, TypeVar
@@ -90,7 +91,8 @@ class Item:
     @property
     def key(self) -> Key:
         """The identity, in the order of the key fields."""
-        return tuple([getattr(self, name) for name in _key_names(type(self))])
+        found: Key = _key_of(type(self))(self)
+        return found
 
     def identity(self) -> State:
         """The identity by option name, for results and messages."""
@@ -103,6 +105,7 @@ class Item:
 
 _OPTS: dict[type, dict[str, Opt]] = {}
 _KEYS: dict[type, list[str]] = {}
+_READS: dict[type, Callable[[Any], Key]] = {}
 
 
 def opts(cls: type) -> dict[str, Opt]:
@@ -116,6 +119,14 @@ def _key_names(cls: type) -> list[str]:
     if cls not in _KEYS:
         _KEYS[cls] = [name for name, opt in opts(cls).items() if opt.role == "key"]
     return _KEYS[cls]
+
+
+def _key_of(cls: type) -> Callable[[Any], Key]:
+    if cls not in _READS:
+        names = _key_names(cls)
+        several = operator.attrgetter(*names) if len(names) > 1 else None
+        _READS[cls] = several or (lambda item: tuple([getattr(item, name) for name in names]))
+    return _READS[cls]
 
 
 def _text(value: Any) -> str:

@@ -235,14 +235,13 @@ class PachydermClient:
         self._retry, self._pid = Retry(settings.retries), 0
         self._version: tuple[int, int, int] | None = None
         self._foreign: list[Any] = []
-        self._channel: Any = None
+        self._channels: dict[bool, Any] = {}
         self._own()
 
     def _own(self) -> None:
         if self._pid != os.getpid():  # after a fork: the channel stays the parent's, and is not ours to close
-            self._foreign.append(self._channel)
-            self._channel = None
-            self._calls: dict[str, Any] = {}
+            self._foreign.append(self._channels)
+            self._channels, self._calls = {}, dict[str, Any]()
             self._lock, self._asked = threading.Lock(), threading.Lock()
             self._pid = os.getpid()
 
@@ -250,11 +249,11 @@ class PachydermClient:
         """Close the connection; the client can still be used."""
         self._own()
         with self._lock:
-            if self._channel is not None:
-                self._channel.close()
-            self._channel, self._calls = None, {}
+            for channel in self._channels.values():
+                channel.close()
+            self._channels, self._calls = {}, {}
 
-    def _open(self) -> Any:
+    def _open(self, walks: bool) -> Any:
         name, tls = target(self.settings.address)
         # Files come in messages of up to 20 MiB, and error texts may quote a whole document.
         more: dict[str, Any] = {"max_receive_message_length": -1, "primary_user_agent": "polystore"}
@@ -265,6 +264,7 @@ class PachydermClient:
         if tls and self.settings.server_name:
             more["ssl_target_name_override"] = self.settings.server_name
         options = [("grpc." + option, value) for option, value in more.items()]
+        options += [("SingleThreadedUnaryStream", 1)] if walks else []
         if not tls:
             return self._grpc.insecure_channel(name, options=options)
         return self._grpc.secure_channel(name, self._grpc.ssl_channel_credentials(self._roots()), options=options)
@@ -285,11 +285,11 @@ class PachydermClient:
         self._own()
         with self._lock:
             if method not in self._calls:
-                if self._channel is None:
-                    self._channel = self._open()
+                walks = method.endswith("/WalkFile")  # many small answers, always read to the end: no thread between
+                channel = self._channels[walks] = self._channels.get(walks) or self._open(walks)
                 known = self._schema.METHODS[method]
                 sides = ("stream" if streams else "unary" for streams in known[2:4])
-                make = getattr(self._channel, "_".join(sides))
+                make = getattr(channel, "_".join(sides))
                 self._calls[method] = make("/" + method, self._write, functools.partial(self._read, known.response))
             return self._calls[method]
 

@@ -169,8 +169,13 @@ class ContentHash:
 
     def update(self, data: Any) -> None:
         """Add bytes."""
+        self._size += len(data)
+        if self._length + len(data) < LEAST:  # no chunk ends in it
+            self._chunk.update(data)
+            self._length += len(data)
+            self._recent = (self._recent + data[-SPAN:])[-SPAN:]
+            return
         rest = memoryview(data)
-        self._size += len(rest)
         while rest:
             quiet = LEAST - 1 - self._length
             if quiet > 0:
@@ -206,9 +211,6 @@ class ContentHash:
 
 
 def of(source: Any) -> str:
-    """The hash of a core.files.Source in hexadecimal."""
-    found = ContentHash()
-    with source.reader(digest=found) as part:
-        while part.read(1 << 20):
-            pass
-    return found.hexdigest()
+    """The hash of a core.files.Source in hexadecimal, computed once."""
+    found: str = source.digest("pachyderm", ContentHash)
+    return found

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses as dc
 import functools
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any
 
-from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError
+from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError, StorageError
 from ansible_collections.polystore.storage.plugins.module_utils.core.files import Source, TreeItem, scan
 from ansible_collections.polystore.storage.plugins.module_utils.core.resource import (
     Change,
@@ -23,7 +24,7 @@ from ansible_collections.polystore.storage.plugins.module_utils.core.resource im
     key,
 )
 from ansible_collections.polystore.storage.plugins.module_utils.core.values import Selection
-from ansible_collections.polystore.storage.plugins.module_utils.pachyderm import common
+from ansible_collections.polystore.storage.plugins.module_utils.pachyderm import common, hashes
 from ansible_collections.polystore.storage.plugins.module_utils.pachyderm.commits import (
     Branches,
     OnBranch,
@@ -35,6 +36,14 @@ from ansible_collections.polystore.storage.plugins.module_utils.pachyderm.commit
     refused,
     repaired,
 )
+
+STEP = 64  # files that a thread hashes at a time
+
+
+def _hash(sources: list[Source]) -> None:
+    for source in sources:
+        with contextlib.suppress(StorageError):  # whoever needs it meets the error again
+            hashes.of(source)
 
 
 @dc.dataclass
@@ -116,15 +125,32 @@ class SyncResource(Resource):
             branches.heads[place] = branches.look(place, tops[place][0], needed)
             self.rows[place] = {}
 
-        self.run.workers.each(look, tops)
-        for place, trees in tops.items():
-            for tree in trees:
+        def walk(place: Place) -> None:
+            for tree in tops[place]:
                 self.rows[place].update(branches.walk(place, tree.path))
                 branches.blocking(place, tree.path)
+
+        self.run.workers.each(look, tops)
+        jobs: list[Callable[[], Any]] = [functools.partial(walk, place) for place in tops]
+        self.run.workers.each(lambda job: job(), jobs + self._ahead(items))
         if len(self.trees) > 1:
             self._apart(items)
         found = {piece.key: self._row(piece) for piece in items}
         return {key: branches.state(row) for key, row in found.items() if row is not None}
+
+    def _ahead(self, items: list[Any]) -> list[Callable[[], Any]]:
+        """What hashes, while a walk waits for the server, the files that plan() hashes in any case."""
+        heads, can = self.branches.heads, functools.lru_cache(None)(self.client.can)
+        sources = [
+            item.source
+            for item in items
+            if item.state == "present"
+            and item.tree.compare == "checksum"
+            and item.source.size < hashes.LEAST
+            and heads[item.tree.place].commit is not None
+            and can("hash")
+        ]
+        return [functools.partial(_hash, sources[at : at + STEP]) for at in range(0, len(sources), STEP)]
 
     @staticmethod
     def _apart(items: list[Any]) -> None:
@@ -169,7 +195,7 @@ class SyncResource(Resource):
             raise refused(item.path, why)
 
     def scopes(self, items: list[Any], pieces: list[Any], present: dict[Key, State]) -> Iterable[Scope]:
-        wanted = {piece.key for piece in pieces}
+        wanted = {piece.key for piece in pieces} if any(tree.prune for tree in items) else set()
         for tree in items:
             if not tree.prune or tree.state == "absent":
                 continue

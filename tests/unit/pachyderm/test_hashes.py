@@ -93,6 +93,14 @@ def test_of_a_source(tmp_path: pathlib.Path) -> None:
     assert hashes.of(Source(data=b"")) == VECTORS[0]["hash"]
 
 
+def test_of_a_source_is_worked_out_once(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "f").write_bytes(b"x" * 1000)
+    source, made = Source(str(tmp_path / "f")), list[int]()
+    monkeypatch.setattr(source, "reader", lambda *what: made.append(1) or Source.reader(source, *what))
+    assert hashes.of(source) == hashes.of(source)
+    assert made == [1]
+
+
 def test_without_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
     hashes.best_scan.cache_clear()
     monkeypatch.setitem(sys.modules, "numpy", None)

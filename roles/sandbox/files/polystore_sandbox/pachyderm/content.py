@@ -29,7 +29,13 @@ class Content:
 
 
 class Tree(dict[str, Content]):
-    """Contents by path; a new one is made for each change."""
+    """Contents by path; a new one is made for each change, so that what was found out of it stays true."""
+
+    clear: bool | None = None  # no file lies below another
+    looked: Any = None  # a directory that was asked for, and what was in it
+
+    def __getstate__(self) -> None:
+        """What was found out is not saved."""
 
 
 class Store:

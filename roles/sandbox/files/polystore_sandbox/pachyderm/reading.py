@@ -37,17 +37,18 @@ class Reading(Service):
         with self.state.lock:
             return commit_message(self.state, commit.key)
 
-    def _info(self, commit: Commit, entry: Entry, reference: Any = None) -> Any:
-        reference = reference or self._reference(commit)
-        kind = DIR if entry.content is None else FILE
-        return self.make(
-            "pfs_v2.FileInfo",
-            file=self.make("pfs_v2.File", commit=reference, path=entry.path, datum="default" if kind == FILE else ""),
-            file_type=kind,
-            committed=stamp(commit.finishing),
-            size_bytes=entry.size,
-            hash=self._hash(entry),
-        )
+    def _info(self, commit: Commit, entry: Entry) -> Any:
+        file = self.make("pfs_v2.File", commit=self._reference(commit))
+        info = self.make("pfs_v2.FileInfo", file=file, committed=stamp(commit.finishing))
+        self._fill(info, entry)
+        return info
+
+    def _fill(self, info: Any, entry: Entry) -> None:
+        """What is an entry's own."""
+        folder = entry.content is None
+        info.file.path, info.file.datum = entry.path, "" if folder else "default"
+        info.file_type, info.size_bytes = DIR if folder else FILE, entry.size
+        info.hash = self._hash(entry)
 
     def _hash(self, entry: Entry) -> bytes:
         """Before 2.1.6 it was worked out in another way; here it is only another one."""
@@ -97,11 +98,15 @@ class Reading(Service):
                 entries.reverse()
             if after:
                 entries = [one for one in entries if (one.path < after if request.reverse else one.path > after)]
-        reference = self._reference(commit)
+        info = None
         for number, entry in enumerate(entries):
             if request.number and number >= request.number:
                 return
-            yield self._info(commit, entry, reference)
+            if info is None:
+                info = self._info(commit, entry)
+            else:  # what they have in common stays: there may be very many
+                self._fill(info, entry)
+            yield info
 
     def GlobFile(self, request: Any, call: Call) -> Iterator[Any]:
         """What a pattern matches."""

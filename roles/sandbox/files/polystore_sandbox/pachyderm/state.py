@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import pickle
@@ -113,6 +114,12 @@ def stamp(nanoseconds: int) -> Any:
     if not nanoseconds:
         return None
     return message("google.protobuf.Timestamp")(seconds=nanoseconds // 10**9, nanos=nanoseconds % 10**9)
+
+
+@functools.lru_cache(64)
+def _version(text: str) -> tuple[int, int, int]:
+    parts = [int(part) for part in text.split(".")]
+    return parts[0], parts[1], parts[2] if len(parts) > 2 else 0
 
 
 class Snapshot(pickle.Pickler):
@@ -231,8 +238,7 @@ class State:
     @property
     def version(self) -> tuple[int, int, int]:
         """As which version it behaves."""
-        parts = [int(part) for part in str(self.settings["version"]).split(".")]
-        return parts[0], parts[1], parts[2] if len(parts) > 2 else 0
+        return _version(str(self.settings["version"]))
 
     def since(self, minor: int) -> bool:
         """True when it behaves as 2.MINOR or newer."""

@@ -15,6 +15,7 @@ from polystore_sandbox.pachyderm.base import Refused
 from polystore_sandbox.pachyderm.content import Content, Store, Tree
 
 GLOBBING = "*?[]{}!()@+^"
+FINE = re.compile(r"(?:/+(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._-]+)+/*\Z")  # names that need no second look
 
 
 def clean(path: str) -> str:
@@ -24,6 +25,8 @@ def clean(path: str) -> str:
 
 def check_path(path: str) -> None:
     """Refuses what cannot be written."""
+    if FINE.match(path):
+        return
     wrong = ""
     if not path or not all(" " <= char <= "~" for char in path):
         wrong = "only printable ASCII characters allowed"
@@ -44,6 +47,11 @@ def parents(path: str) -> Iterator[str]:
 
 def collision(files: Tree, start: str = "/") -> str:
     """The error of the first path from `start` on that lies below a file; "" when there is none."""
+    if files.clear is None:
+        folders = {path[: path.rfind("/")] for path in files} - {""}
+        files.clear = not any(folder in files or any(each in files for each in parents(folder)) for folder in folders)
+    if files.clear:
+        return ""
     found = [path for path in files if path.startswith(start) and any(parent in files for parent in parents(path))]
     return f"file / directory path collision ({min(found)})" if found else ""
 
@@ -56,13 +64,16 @@ class Entry:
     size: int
     content: Content | None
     children: list[Entry]
+    known: bytes = b""
 
     def digest(self, store: Store) -> bytes:
         """A file's hash, or the hash of the children's hashes."""
         if self.content is not None:
             return store.hash(self.content)
-        joined = b"".join(child.digest(store) for child in self.children)
-        return hashlib.blake2b(joined, digest_size=32).digest()
+        if not self.known:
+            joined = b"".join(child.digest(store) for child in self.children)
+            self.known = hashlib.blake2b(joined, digest_size=32).digest()
+        return self.known
 
     def walk(self) -> Iterator[Entry]:
         """Itself and all below it, in the order of the paths."""
@@ -71,12 +82,27 @@ class Entry:
             yield from child.walk()
 
 
+def _folder(directories: dict[str, Entry], path: str) -> Entry:
+    """The directory of that path, which is put into the one above when it is new."""
+    found = directories.get(path)
+    if found is None:
+        found = directories[path] = Entry(path, 0, None, [])
+        _folder(directories, _above(path)).children.append(found)
+    return found
+
+
+def _above(path: str) -> str:
+    return path[: path.rfind("/", 0, -1) + 1]
+
+
 def look(files: Tree, start: str = "/") -> Entry | None:
     """The file or directory of that clean path with all below it; None when there is none.
 
     Refused when files collide there.
     """
     below = start if start == "/" else start + "/"
+    if files.looked and files.looked.path == below:
+        return files.looked  # type: ignore[no-any-return]
     inside = [path for path in files if path.startswith(below) and path != "/"]
     if start in files and start != "/":
         if inside:
@@ -89,23 +115,14 @@ def look(files: Tree, start: str = "/") -> Entry | None:
     top = Entry(below, 0, None, [])
     directories = {below: top}
     for path in inside:
-        size, entry = files[path].size, Entry(path, files[path].size, files[path], [])
-        while True:
-            parent = posixpath.dirname(entry.path.rstrip("/")).rstrip("/") + "/"
-            there = directories.get(parent)
-            if there is not None:
-                there.children.append(entry)
-                break
-            there = directories[parent] = Entry(parent, 0, None, [entry])
-            entry = there
-        parent = posixpath.dirname(path).rstrip("/") + "/"
-        while True:
-            directories[parent].size += size
-            if parent == below:
-                break
-            parent = posixpath.dirname(parent.rstrip("/")).rstrip("/") + "/"
-    for directory in directories.values():
+        content, folder = files[path], _folder(directories, _above(path))
+        folder.children.append(Entry(path, content.size, content, []))
+        folder.size += content.size
+    for path, directory in sorted(directories.items(), key=lambda item: -len(item[0])):
         directory.children.sort(key=lambda entry: entry.path)
+        if directory is not top:
+            directories[_above(path)].size += directory.size
+    files.looked = top
     return top
 
 
