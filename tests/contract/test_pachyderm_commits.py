@@ -199,6 +199,14 @@ def test_a_stream_that_is_cut_off_is_sent_again(shelf: Shelf, tmp_path: pathlib.
     assert shelf.read("/f") == LARGE
 
 
+@pytest.mark.parametrize("method", ["ModifyFile", "StartCommit", "FinishCommit"])
+def test_what_the_database_took_back_is_sent_again(shelf: Shelf, method: str) -> None:
+    words = "commit unexpectedly resulted in rollback"
+    shelf.server.fault("status", method="pfs_v2.API/" + method, status="UNKNOWN", body=words)
+    files(shelf, {"path": "/f", "content": "a"}, **({} if method == "ModifyFile" else {"description": "why"}))
+    assert (shelf.contents(), len(shelf.commits())) == ({"/f": b"a"}, 1)
+
+
 def test_a_stream_whose_answer_is_lost_is_not_sent_again(shelf: Shelf) -> None:
     shelf.server.fault("close_after", method=r"pfs_v2\.API/ModifyFile")
     result = run_task(FileResource, shelf.server, repo=shelf.repo, path="/f", content="a")

@@ -32,6 +32,7 @@ LOOPBACK = re.compile(r"^(localhost|127(\.\d+){3}|::1)$", re.IGNORECASE)
 READS = re.compile(r"^(Inspect|List|Get|Walk|WhoAmI$)")  # of the calls that the schema has
 UNSENT = re.compile(r"failed to connect|connections to all backends|resolution fail|lookup fail|name resol", re.I)
 CUT = re.compile(r"stream removed|rst_stream|socket closed|connection (reset|aborted|closed)|broken pipe|goaway", re.I)
+UNDONE = re.compile(r"unexpectedly resulted in rollback|SQLSTATE (40001|40P01|25P02)")  # by its database: it clashed
 CODES = {"NOT_FOUND": "missing", "ALREADY_EXISTS": "exists", "PERMISSION_DENIED": "denied", "UNAUTHENTICATED": "login"}
 # By what the server says, where its code says little; the first that fits.
 WORDS = (
@@ -162,8 +163,8 @@ def _trouble(code: str, words: str, operation: str, settings: Settings, safe: bo
     kind = _kind(code, words)
     sent = code != "UNAVAILABLE" or not UNSENT.search(words)
     cut = code in ("UNAVAILABLE", "INTERNAL", "UNKNOWN", "CANCELLED") and bool(CUT.search(words))
-    message, hint = "%s: the server answers %s" % (operation, code), HINTS.get(kind, "")
     lost = not sent or cut or (code == "UNAVAILABLE" and not kind)
+    message, hint = "%s: the server answers %s" % (operation, code), HINTS.get(kind, "")
     if re.search(r"http1\.x|http2 header with status|text/html|parsing HTTP", words, re.I):
         message, hint = "%s: what answers at %s is no pachd" % (operation, settings.address), "Its port is %d." % PORT
     elif not sent:
@@ -175,10 +176,10 @@ def _trouble(code: str, words: str, operation: str, settings: Settings, safe: bo
         words = ""
     error = PachydermError(message, operation=operation, code=code, hint=hint)
     error.server_message = _plain(words, settings.auth_token)
-    error.fatal = not sent or kind == "login"
+    error.fatal, error.kind, error.sent = not sent or kind == "login", kind, sent
+    undone = code == "UNKNOWN" and UNDONE.search(words)
     doomed = not sent and re.search("certificate|verification|handshake", words, re.I)
-    error.transient = lost and (safe or not sent) and not doomed
-    error.kind, error.sent = kind, sent
+    error.transient = bool(undone) or (lost and (safe or not sent) and not doomed)
     return error
 
 
