@@ -226,7 +226,11 @@ def openstack_python() -> str:
 
 def pachyderm_python() -> str:
     """The interpreter of a venv with Pachyderm's official SDK. Raises Missing."""
-    return peer_python("pachyderm", ("pachyderm-sdk==2.12.2",))
+    command = [sys.executable, str(targets.COLLECTION / "tools" / "venvs.py"), "pachyderm-sdk"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Missing("pachyderm-sdk cannot be installed: %s" % done.stderr[-500:])
+    return done.stdout.strip()
 
 
 def peer_python(name: str, packages: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, polystore.storage contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the official SDK needs: python pachyderm_sdk.py ADDRESS REPO put DIRECTORY | up FILE | down FILE
+"""What the official SDK needs: python sdk_worker.py ADDRESS REPO put DIRECTORY | up FILE | down FILE
 
 Runs in a venv of its own, and prints seconds. put: all files of a directory in one commit, as its documentation shows.
 """
