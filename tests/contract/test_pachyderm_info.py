@@ -113,8 +113,8 @@ def test_repos(shelf: Shelf) -> None:
     assert row["branches"] == ["master", "slow"] and row["created"].endswith("Z") and row["metadata"] == {}
     names = [row["name"] for row in shelf.ask(gather="repos")]
     assert shelf.repo in names and shelf.out in names
-    assert [row["name"] for row in shelf.ask(gather="repos", limit=2)] == names[:2]
-    assert {row["name"] for row in shelf.ask(gather="repos", all_projects=True)} >= set(names)
+    assert len(shelf.ask(gather="repos", limit=2)) == 2  # others come and go meanwhile
+    assert {row["name"] for row in shelf.ask(gather="repos", all_projects=True)} >= {shelf.repo, shelf.out}
     assert shelf.ask(repo=shelf.repo + "-none") == []
 
 

@@ -59,6 +59,9 @@ DIFFERS = {
     "data": "as state",
 }
 
+# Lists in the order in which a server got their things, which are made at the same time.
+SORTED = ("projects", "repos", "branches", "pipelines")
+
 
 @dc.dataclass
 class Row:
@@ -209,10 +212,14 @@ def _run_plays(plays: list[dict[str, Any]], fast: bool, scratch: pathlib.Path, e
 def plain(value: Any) -> Any:
     """A result without what may differ; servers, uploads and commits of a run's own have ports, names and ids."""
     if isinstance(value, dict):
-        return {k: plain(v) for k, v in value.items() if k not in DIFFERS and not k.startswith("_ansible")}
+        told = {k: plain(v) for k, v in value.items() if k not in DIFFERS and not k.startswith("_ansible")}
+        for name in SORTED:
+            if isinstance(told.get(name), list):
+                told[name].sort(key=json.dumps)
+        return told
     if isinstance(value, str):
         value = re.sub(r"(/\.polystore-[0-9a-f]{16})-[0-9a-f]{8}", r"\1-RANDOM", value)
-        value = re.sub(r"(@|[Cc]ommit |head )[0-9a-f]{32}\b", r"\1ID", value)
+        value = re.sub(r"(@|[Cc]ommit[ /]|head )[0-9a-f]{32}\b", r"\1ID", value)
         return re.sub(r"(127\.0\.0\.1):\d+", r"\1:PORT", value)
     return [plain(v) for v in value] if isinstance(value, list) else value
 
