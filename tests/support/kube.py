@@ -15,8 +15,6 @@ import contextlib
 import hashlib
 import io
 import json
-import os
-import shutil
 import signal
 import socket
 import struct
@@ -368,31 +366,6 @@ def service(namespace: str, name: str, value: dict[str, Any]) -> dict[str, Any]:
 
 SECRET = "token-not-for-you"
 LABELS = {"app": "pachd", "suite": "pachyderm"}
-GCLOUD = Path("/usr/lib/google-cloud-sdk/bin")
-
-
-def kubectls() -> list[str]:
-    """The kubectl programs of this machine, oldest first; POLYSTORE_KUBECTL (":" between several) names others."""
-    if named := os.environ.get("POLYSTORE_KUBECTL"):
-        return named.split(":")
-    several = sorted(map(str, GCLOUD.glob("kubectl.1.[0-9][0-9]")))
-    one = shutil.which("kubectl")
-    return several or ([one] if one else [])
-
-
-def need_kubectl() -> None:
-    """Skips the test where there is no kubectl; in CI that is a failure, if the machine's packages have one."""
-    import pytest  # the server starts sooner without it
-
-    if kubectls():
-        return
-    reason = "there is no kubectl: apt-get install kubernetes-client, or name one as POLYSTORE_KUBECTL"
-    if os.environ.get("CI", "").lower() in ("true", "1") and shutil.which("apt-cache"):
-        command = ["apt-cache", "policy", "kubectl", "kubernetes-client"]
-        told = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-        if any(line.strip().startswith("Candidate: ") and "(none)" not in line for line in told.splitlines()):
-            pytest.fail(reason)
-    pytest.skip(reason)
 
 
 class Kube:

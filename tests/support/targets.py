@@ -178,6 +178,64 @@ def run_playbook(
     return Ran(done.returncode, done.stderr + done.stdout, rows, done.stderr)
 
 
+@dc.dataclass
+class Step:
+    """What a role came to once. changed: tasks that changed something; why: what it failed with; told: what its URL
+    answered afterwards, {} when that was nothing."""
+
+    rows: list[Row]
+    failed: bool
+    changed: int
+    why: str
+    told: dict[str, Any]
+
+
+ASKED, GIVEN_UP = "What it tells", "It failed"
+
+
+def run_steps(
+    role: str,
+    each: Iterable[Sequence[Mapping[str, Any]]],
+    scratch: pathlib.Path,
+    *options: str,
+    url: str = "",
+    **more: Any,
+) -> tuple[Ran, list[Step]]:
+    """Runs a role again and again in one ansible-playbook, which is quicker than one for each time; a step that fails
+    stops no other.
+
+    each: for every step the variables of the role, once or several times; url: asked after each; more: of run_playbook.
+    """
+    words = "told {{ lookup('ansible.builtin.url', %r, use_proxy=false, split_lines=false, errors='ignore') }}" % url
+    after = [{"name": ASKED, "ansible.builtin.debug": {"msg": words}}] if url else []
+    failed = [{"name": GIVEN_UP, "ansible.builtin.debug": {"msg": "It is recorded why."}}]
+    plays: list[dict[str, Any]] = []
+    for number, times in enumerate(each):
+        imports = [{"ansible.builtin.import_role": {"name": role}, "vars": dict(given)} for given in times]
+        tasks = [{"block": imports, "rescue": failed}, *after]
+        plays.append({"hosts": "step%d" % number, "gather_facts": False, "tasks": tasks})
+    scratch.mkdir(parents=True, exist_ok=True)
+    playbook = scratch / "steps.yml"
+    playbook.write_text(json.dumps(plays), "utf-8")
+    target = os.environ.get("POLYSTORE_TARGET_PYTHON") or sys.executable
+    line = "%s ansible_connection=local ansible_python_interpreter=" + target
+    ran = run_playbook(playbook, scratch, *options, inventory=[line % play["hosts"] for play in plays], **more)
+    return ran, [_step([row for row in ran.rows if row.host == play["hosts"]]) for play in plays]
+
+
+def _step(rows: list[Row]) -> Step:
+    names = [row.task for row in rows]
+    told = str(rows[names.index(ASKED)].result.get("msg", "")) if ASKED in names else ""
+    failed = [row for row in rows if row.outcome in ("failed", "unreachable")]
+    return Step(
+        rows,
+        not rows or GIVEN_UP in names,
+        sum(row.outcome == "ok" and bool(row.result.get("changed")) for row in rows),
+        str(failed[-1].result.get("msg")) if failed else "",
+        json.loads(told.partition(" ")[2]) if told.startswith("told {") else {},
+    )
+
+
 def run_target(
     name: str, fast: bool, scratch: pathlib.Path, env: Mapping[str, str], prefix: str, files: pathlib.Path
 ) -> Ran:
