@@ -60,15 +60,17 @@ LOG4J = "log4j.rootLogger=INFO\n"
 
 
 def pack(path: Path, version: str, files: Mapping[str, str], jars: Path | None = None) -> Path:
-    """Writes a tarball alluxio-<version>; files in bin are executable. jars: a directory that becomes lib."""
+    """Writes a tarball alluxio-<version>; files in bin are executable. jars: a directory that lib is a link to."""
     top = "alluxio-" + version
-    with tarfile.open(path, "w:gz", compresslevel=1) if jars is None else tarfile.open(path, "w") as archive:
+    with tarfile.open(path, "w:gz", compresslevel=1) as archive:
         for name, text in files.items():
             entry = tarfile.TarInfo("%s/%s" % (top, name))
             entry.size, entry.mode = len(text.encode()), 0o755 if name.startswith("bin/") else 0o644
             archive.addfile(entry, io.BytesIO(text.encode()))
         if jars is not None:
-            archive.add(jars, top + "/lib")
+            link = tarfile.TarInfo(top + "/lib")
+            link.type, link.linkname = tarfile.SYMTYPE, str(jars)
+            archive.addfile(link)
     return path
 
 
@@ -97,7 +99,10 @@ def small_java(folder: Path, version: str) -> Path:
 
 
 def real(folder: Path, version: str, jars: Path) -> Path:
-    """A release with the real proxy, from Maven's jars; its start script does not ask for a version of Java."""
+    """A release with the real proxy, whose jars stay where Maven put them: there are 176 MB of them.
+
+    Its start script does not ask for a version of Java.
+    """
     command = (
         '"${JAVA}" -Xmx256m -Dalluxio.home="${HERE}" -Dalluxio.conf.dir="${ALLUXIO_CONF_DIR}" '
         '-Dalluxio.logs.dir="${ALLUXIO_LOGS_DIR}" ${ALLUXIO_PROXY_JAVA_OPTS} '
@@ -109,4 +114,4 @@ def real(folder: Path, version: str, jars: Path) -> Path:
         "libexec/alluxio-config.sh": '. "${ALLUXIO_CONF_DIR}/alluxio-env.sh"\n',
         "conf/log4j.properties": LOG4J,
     }
-    return pack(folder / ("alluxio-%s-bin.tar" % version), version, files, jars)
+    return pack(folder / ("alluxio-%s-bin.tar.gz" % version), version, files, jars)

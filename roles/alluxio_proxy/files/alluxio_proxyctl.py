@@ -3,12 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the role alluxio_proxy needs on the host itself; Python 3.9 and its standard library, nothing else.
 
-prepare  makes the directories; tells which Java there is, and which ones the release's start script accepts
-switch   points at a release; tells whether anything differs from what ran well last
-keep     what runs now is what ran well last; restore goes back to that
-health   waits until the REST interface of the proxy answers
+prepare    makes the directories; tells which Java there is, and which ones the release's start script accepts
+unpack     puts the release in its place; tells the same again
+configure  writes the files of conf that stdin names (a JSON object) and points at a release; tells whether anything
+           differs from what ran well last
+health     waits until the REST interface of the proxy answers; --keep: what runs now is what ran well last
+restore    goes back to that
+remove     what the role made
 start, restart, stop, status
-         the proxy in the background, for hosts without systemd; `run` is the supervisor that they start
+           the proxy in the background, for hosts without systemd; `run` is the supervisor that they start
 
 All print one JSON object; what went wrong goes to stderr, with exit code 1.
 
@@ -26,10 +29,7 @@ import http.client
 import json
 import os
 import pwd
-import re
-import shutil
 import signal
-import stat
 import subprocess
 import sys
 import time
@@ -40,11 +40,25 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from alluxio_proxy_files import (
+    MARKER,
+    ControlError,
+    contents,
+    java,
+    link,
+    mirror,
+    prepare,
+    put,
+    remove,
+    switch,
+    unpack,
+    write,
+)
+
 FIRST_DELAY, LAST_DELAY = 1.0, 30.0  # seconds before a proxy that ended is started again
 STEADY = 60.0  # seconds after which a proxy counts as one that runs well
+WRONG_SECONDS = 1.0  # how long answers may be wrong while a proxy starts
 STOP_SECONDS = 30.0  # what a proxy gets to end by itself
-DIRECTORIES = {"bin": 0o755, "conf": 0o750, "known-good": 0o750, "logs": 0o750, "run": 0o750}
-OWNED = {"logs", "run"}  # by the proxy's user
 LOG_BYTES = 10 * 1024 * 1024
 ENDING = {signal.SIGTERM, signal.SIGINT}
 WATCHED = {*ENDING, signal.SIGCHLD, signal.SIGHUP}
@@ -53,31 +67,6 @@ SHADOWED = (
     "%s answers 200 with nothing in it. Its REST interface is shadowed by the S3 one: the property "
     "alluxio.proxy.s3.v2.version.enabled has to be false"
 )
-
-
-class ControlError(Exception):
-    """Something that the user has to know."""
-
-
-def java(home: str, release: Path) -> dict[str, Any]:
-    """Path, home, version and major version of Java; wanted: the majors that the start script insists on, [] for any.
-
-    home: where Java is; "" looks on PATH.
-    """
-    found = os.path.join(home, "bin", "java") if home else shutil.which("java")
-    if not found or not os.access(found, os.X_OK):
-        where = "at %s" % found if found else "on PATH"
-        raise ControlError("There is no Java %s: install one and name its directory as alluxio_proxy_java_home" % where)
-    done = subprocess.run([found, "-version"], capture_output=True, text=True, errors="replace", check=False)
-    match = re.search(r'version "(?:1\.)?(\d+)[^"]*"', done.stderr + done.stdout)
-    if not match:
-        raise ControlError("%s -version says no version (exit code %d)" % (found, done.returncode))
-    real = home or os.path.dirname(os.path.dirname(os.path.realpath(found)))
-    script = release / "libexec" / "alluxio-config.sh"
-    rule = re.search(r"Alluxio requires ([^\n,]*)", script.read_text("utf-8", "replace")) if script.is_file() else None
-    wanted = [int(major) for major in re.findall(r"Java (?:1\.)?(\d+)", rule[1])] if rule else []
-    version = match[0].split('"')[1]
-    return {"path": found, "home": real, "version": version, "major": int(match[1]), "wanted": wanted}
 
 
 def probe(url: str, version: str) -> tuple[str | None, str, bool]:
@@ -114,17 +103,18 @@ def configured(top: Path) -> tuple[str, str]:
 
 
 def health(top: Path, seconds: float) -> dict[str, Any]:
-    """Waits until the proxy answers as the wanted version. A wrong answer, three times in a row, ends the waiting."""
-    last, wrong = time.monotonic() + seconds, 0
+    """Waits until the proxy answers as the wanted version. Nothing but wrong answers for a second ends the waiting."""
+    last, wrong = time.monotonic() + seconds, 0.0  # since when
     url, version = configured(top)
     while True:
         told, why, patience = probe(url, version)
         if told is not None:
             return {"url": url, "version": told}
-        wrong = 0 if patience else wrong + 1
-        if wrong >= 3 or time.monotonic() >= last:
+        now = time.monotonic()
+        wrong = 0.0 if patience else wrong or now
+        if (wrong and now - wrong >= WRONG_SECONDS) or now >= last:
             raise ControlError(why)
-        time.sleep(0.5)
+        time.sleep(0.2)
 
 
 def born(pid: int) -> str:
@@ -150,7 +140,7 @@ class Home:
 
     def __init__(self, top: Path) -> None:
         self.top, self.run, self.logs = top, top / "run", top / "logs"
-        self.marker, self.good = top / ".polystore-alluxio-proxy", top / "known-good"
+        self.marker, self.good = top / MARKER, top / "known-good"
         self.lock, self.proxy = self.run / "supervisor.lock", self.run / "proxy.json"
 
     def before(self) -> str:
@@ -263,77 +253,6 @@ def stop(home: Home) -> bool:
     if pid is not None:
         raise ControlError("The supervisor (process %d) does not end" % pid)
     return _end_child(home) or ran
-
-
-def prepare(home: Home, user: str, check: bool) -> bool:
-    """Makes the directories; whether that changed anything. Owners matter only to root."""
-    account, root, changed = pwd.getpwnam(user), os.geteuid() == 0, False
-    for name, mode in DIRECTORIES.items():
-        path = home.top / name
-        there = path.stat() if path.is_dir() else None
-        owner = account.pw_uid if name in OWNED else 0
-        wanted = (mode, owner, account.pw_gid) if root else (mode,)
-        present = there and (stat.S_IMODE(there.st_mode), there.st_uid, there.st_gid)[: len(wanted)]
-        if present != wanted:
-            changed = True
-            if not check:
-                path.mkdir(exist_ok=True)
-                path.chmod(mode)
-                if root:
-                    os.chown(path, owner, account.pw_gid)
-    return changed
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """The files of a directory, but hidden ones."""
-    paths = folder.iterdir() if folder.is_dir() else ()
-    return {path.name: path.read_bytes() for path in paths if path.is_file() and not path.name.startswith(".")}
-
-
-def put(path: Path, data: bytes, like: Path) -> None:
-    """Replaces a file at one stroke; owner and mode are those of another."""
-    fresh, other = path.with_name(".%s.new" % path.name), like.stat()
-    fresh.unlink(missing_ok=True)
-    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(data)
-    if os.geteuid() == 0:
-        os.chown(fresh, other.st_uid, other.st_gid)
-    fresh.chmod(stat.S_IMODE(other.st_mode))
-    fresh.replace(path)
-
-
-def mirror(source: Path, target: Path, exact: bool = False) -> None:
-    """Makes the files of two directories equal. exact: removes what is only in the second."""
-    here, there = contents(source), contents(target)
-    for name in [name for name in here if here[name] != there.get(name)]:
-        put(target / name, here[name], source / name)
-    for name in set(there) - set(here) if exact else ():
-        (target / name).unlink()
-
-
-def link(home: Home, release: str, check: bool) -> bool:
-    """Points `current` at a release, at one stroke; whether that changed anything."""
-    current = home.top / "current"
-    if current.is_symlink() and os.readlink(current) == release:
-        return False
-    if not check:
-        fresh = home.top / ".current.new"
-        fresh.unlink(missing_ok=True)
-        fresh.symlink_to(release)
-        fresh.replace(current)
-    return True
-
-
-def switch(home: Home, release: str, check: bool) -> dict[str, bool]:
-    """Points at a release and takes its settings of logs over; differs: from what ran well last."""
-    conf, log4j = home.top / "conf", home.top / release / "conf" / "log4j.properties"
-    wanted = {"release": b"%s\n" % release.encode(), **({log4j.name: log4j.read_bytes()} if log4j.is_file() else {})}
-    present = contents(conf)
-    new = {name: data for name, data in wanted.items() if present.get(name) != data}
-    for name, data in () if check else new.items():
-        put(conf / name, data, conf / "alluxio-env.sh")
-    changed = link(home, release, check) or bool(new)
-    return {"changed": changed, "differs": changed or present != contents(home.good)}
 
 
 class Supervisor:
@@ -454,31 +373,40 @@ def control(command: str, home: Home, user: str, check: bool) -> dict[str, Any]:
 
 
 def configure(command: str, home: Home, given: argparse.Namespace) -> dict[str, Any]:
-    """prepare, switch, keep or restore."""
-    if command == "prepare":
-        found = {"java": java(given.java_home, home.top / given.release), "before": home.before()}
-        launcher = home.top / given.release / "bin" / "launch-process"
-        return {"changed": prepare(home, given.user, given.check), "installed": launcher.exists(), **found}
-    if command == "switch":
-        return switch(home, given.release, given.check)
+    """prepare, unpack, configure or restore."""
+    top, release, check = home.top, given.release, given.check
+    if command == "configure":
+        wrote = write(top, given.user, json.load(sys.stdin), check)
+        told = switch(top, release, check)
+        return {"changed": wrote or told["changed"], "differs": wrote or told["differs"]}
     if command == "restore":
-        mirror(home.good, home.top / "conf")
-        link(home, home.before(), False)
-    else:
-        mirror(home.top / "conf", home.good, exact=True)
-    return {"changed": True}
+        mirror(home.good, top / "conf")
+        link(top, home.before(), False)
+        return {"changed": True}
+    found: dict[str, Any] = {"changed": True, "before": home.before()}
+    launcher = top / release / "bin" / "launch-process"
+    if command == "unpack" and not check:
+        unpack(top, release, given.archive, given.checksum)
+    found["java"] = java(given.java_home, top / release)
+    if command == "prepare":
+        found["changed"] = prepare(top, given.user, launcher.exists(), check)
+    return {**found, "installed": launcher.exists()}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words = ["prepare", "switch", "keep", "restore", "health", "start", "restart", "stop", "status", "run"]
+    words = ["prepare", "unpack", "configure", "restore", "health", "remove"]
+    words += ["start", "restart", "stop", "status", "run"]
     parser.add_argument("command", choices=words)
     parser.add_argument("--home", type=Path, default=Path("."), help="the directory of the installation")
     parser.add_argument("--user", default=pwd.getpwuid(os.geteuid()).pw_name, help="whom the proxy runs as")
     parser.add_argument("--check", action="store_true", help="do nothing")
     parser.add_argument("--java-home", default="")
     parser.add_argument("--release", default="current", help="the directory of a release")
+    parser.add_argument("--archive", default="", help="where it is, if not in the directory `unpacking`")
+    parser.add_argument("--checksum", default="", help="what the archive has to have, as sha256:...")
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--keep", action="store_true", help="health: what answers is what ran well last")
     given = parser.parse_args()
     home = Home(given.home.absolute())
     try:
@@ -486,11 +414,15 @@ def main() -> None:
             return run(home)
         if given.command == "health":
             result = health(home.top, given.seconds)
+            if given.keep:
+                mirror(home.top / "conf", home.good, exact=True)
+        elif given.command == "remove":
+            result = remove(home.top, given.check)
         elif given.command in words[:4]:
             result = configure(given.command, home, given)
         else:
             result = control(given.command, home, given.user, given.check)
-    except (ControlError, OSError, KeyError) as exc:
+    except (ControlError, OSError, KeyError, ValueError) as exc:
         sys.exit(str(exc))
     print(json.dumps(result))
     return None
