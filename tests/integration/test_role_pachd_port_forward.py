@@ -474,16 +474,17 @@ def test_a_life_as_a_user_unit(machine: tuple[Booted, Kube]) -> None:
     assert new > 0 and same == 0 and place.version() == NEW
     assert inside.run("ls", "/var/lib/systemd/linger/alice").returncode == 0
 
+    def alice(*command: str) -> subprocess.CompletedProcess[str]:
+        env = ("env", "HOME=/home/alice", "XDG_RUNTIME_DIR=/run/user/" + user)
+        return inside.run("runuser", "-u", "alice", "--", *env, *command)
+
     def show(name: str) -> str:
-        words = ("systemctl", "--user", "show", "-P", name, unit)
-        return inside.run(
-            "runuser", "-u", "alice", "--", "env", "XDG_RUNTIME_DIR=/run/user/" + user, *words
-        ).stdout.strip()
+        return alice("systemctl", "--user", "show", "-P", name, unit).stdout.strip()
 
     told = [show(name) for name in ("ActiveState", "UnitFileState", "NRestarts", "StatusText")]
     assert told == ["active", "enabled", "0", "answers: " + NEW]
     assert inside.run("systemctl", "cat", unit).returncode != 0, "that is no unit of the system"
-    checked = inside.run("systemd-analyze", "--user", "verify", "/home/alice/.config/systemd/user/" + unit)
+    checked = alice("systemd-analyze", "--user", "verify", "/home/alice/.config/systemd/user/" + unit)
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
     at = time.monotonic()
     assert inside.run("kill", "-KILL", show("MainPID")).returncode == 0
