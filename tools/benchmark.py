@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import os
+import runpy
 import subprocess
 import sys
 
-from paths import environment
+from paths import ROOT, environment
 from stage import collections_path, tree
 from venvs import venv
 
@@ -19,6 +21,8 @@ def main() -> None:
         top = collections_path(collection)
         env = environment(interpreter) | {"ANSIBLE_COLLECTIONS_PATH": top, "PYTHONPATH": top}
         env["POLYSTORE_SERVER_PYTHON"] = str(interpreter)
+        for system in runpy.run_path(str(ROOT / "tests" / "support" / "real.py"))["given"]().values():
+            env[system.address] = os.environ[system.address]
         command = [str(interpreter), "tests/benchmarks/run.py", *sys.argv[1:]]
         sys.exit(subprocess.run(command, cwd=collection, env=env, check=False).returncode)
 
