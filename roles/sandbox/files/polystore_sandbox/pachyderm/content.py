@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from polystore_sandbox.pachyderm.hashing import content_hash
+from polystore_sandbox.pachyderm.hashing import FAST, Hasher, content_hash
 
 SMALL = 16384
 PIECE = 19 * 2**20  # what one message of GetFile holds at most: 19,922,944 bytes
@@ -31,7 +31,7 @@ class Content:
 class Tree(dict[str, Content]):
     """Contents by path; a new one is made for each change, so that what was found out of it stays true."""
 
-    clear: bool | None = None  # no file lies below another
+    sound: bool | None = None  # no file lies below another
     looked: Any = None  # a directory that was asked for, and what was in it
 
     def __getstate__(self) -> None:
@@ -89,6 +89,7 @@ class Writer:
         self.parts: list[bytes] = []
         self.blob = ""
         self.file: Any = None
+        self.hasher: Hasher | None = None  # what is large is hashed as it comes: nobody waits so long for an answer
 
     def write(self, data: bytes) -> None:
         """Appends."""
@@ -101,16 +102,23 @@ class Writer:
             path = self.store.folder / self.blob
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             self.file = os.fdopen(descriptor, "wb")
-            self.file.writelines(self.parts)
-            self.parts = []
-        self.file.write(data)
+            self.hasher = Hasher() if FAST else None
+            parts, self.parts = [*self.parts, data], []
+        else:
+            parts = [data]
+        self.file.writelines(parts)
+        if self.hasher:
+            for part in parts:
+                self.hasher.add(part)
 
     def done(self) -> Content:
         """The content."""
         if self.file is None:
             return Content(self.size, b"".join(self.parts), "")
         self.file.close()
-        return Content(self.size, None, self.blob)
+        content = Content(self.size, None, self.blob)
+        content.digest = self.hasher.digest() if self.hasher else b""
+        return content
 
     def drop(self) -> None:
         """Forgets it."""

@@ -14,6 +14,7 @@ try:
 except ImportError:  # slower, the same
     numpy = None  # type: ignore[assignment,unused-ignore]
 
+FAST = numpy is not None
 WINDOW, SHORTEST, LONGEST, LOW = 64, 1_000_000, 20_000_000, (1 << 23) - 1
 FULL = (1 << 64) - 1
 # The first 256 values of Go's math/rand with the seed 1, 63 bits each.
@@ -72,7 +73,7 @@ def _blake(data: bytes) -> bytes:
 def _ends_fast(data: bytes) -> Iterator[int]:
     """Every i where the sum of the 64 bytes up to data[i] has its low bits clear; i >= 63."""
     table: Any = numpy.array(TABLE, dtype=numpy.uint64)
-    step = 1 << 20
+    step = 1 << 15  # so that it stays in the cache
     for start in range(0, len(data) - WINDOW + 1, step):
         block = table[numpy.frombuffer(data, numpy.uint8, min(step + WINDOW - 1, len(data) - start), start)]
         width = 1
@@ -94,34 +95,63 @@ def _ends_slow(data: bytes) -> Iterator[int]:
             yield at
 
 
-def _first_end(data: bytes, start: int) -> int:
-    """The first end at `start` or later; -1 when there is none."""
-    base = start - WINDOW + 1
+def _first_end(data: bytes, base: int) -> int:
+    """The first end in what begins at `base`, from its byte 63 on; -1 when there is none."""
     ends = _ends_slow if numpy is None else _ends_fast
-    return next((base + end for end in ends(data[base:])), -1)
+    return next((base + end for end in ends(data)), -1)
+
+
+class Cutter:
+    """Cuts a content that comes in pieces. held: the chunk that has not ended."""
+
+    def __init__(self) -> None:
+        self.held, self._seen = bytearray(), SHORTEST - 1  # seen: up to where no end was found
+
+    def add(self, piece: bytes) -> Iterator[bytes]:
+        """The chunks that end in it."""
+        held = self.held
+        held += piece
+        while len(held) > self._seen:
+            base = self._seen - WINDOW + 1
+            end = _first_end(bytes(held[base:LONGEST]), base)
+            if end < 0 and len(held) >= LONGEST:
+                end = LONGEST - 1
+            if end < 0:
+                self._seen = len(held)
+                return
+            yield bytes(held[: end + 1])
+            del held[: end + 1]
+            self._seen = SHORTEST - 1
 
 
 def chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """A content's chunks; one that ends with a cut has an empty one after it."""
-    held, seen = bytearray(), SHORTEST - 1  # seen: up to where no end was found
+    cutter = Cutter()
     for piece in pieces:
-        held += piece
-        while len(held) > seen:
-            end = _first_end(bytes(held[:LONGEST]), seen)
-            if end < 0 and len(held) >= LONGEST:
-                end = LONGEST - 1
-            if end < 0:
-                seen = len(held)
-                break
-            yield bytes(held[: end + 1])
-            del held[: end + 1]
-            seen = SHORTEST - 1
-    yield bytes(held)
+        yield from cutter.add(piece)
+    yield bytes(cutter.held)
+
+
+class Hasher:
+    """The hash of a content that is not empty, and comes in pieces."""
+
+    def __init__(self) -> None:
+        self._cutter, self._chunks = Cutter(), hashlib.blake2b(digest_size=32)
+
+    def add(self, piece: bytes) -> None:
+        """Goes on with it."""
+        for chunk in self._cutter.add(piece):
+            self._chunks.update(_blake(chunk))
+
+    def digest(self) -> bytes:
+        """Of all; nothing more can be added."""
+        self._chunks.update(_blake(bytes(self._cutter.held)))
+        return self._chunks.digest()
 
 
 def content_hash(pieces: Iterable[bytes]) -> bytes:
     """The hash of a content that is not empty."""
-    digest = hashlib.blake2b(digest_size=32)
-    for chunk in chunks(pieces):
-        digest.update(_blake(chunk))
-    return digest.digest()
+    hasher = Hasher()
+    for piece in pieces:
+        hasher.add(piece)
+    return hasher.digest()

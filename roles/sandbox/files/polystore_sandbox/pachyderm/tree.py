@@ -47,10 +47,10 @@ def parents(path: str) -> Iterator[str]:
 
 def collision(files: Tree, start: str = "/") -> str:
     """The error of the first path from `start` on that lies below a file; "" when there is none."""
-    if files.clear is None:
+    if files.sound is None:
         folders = {path[: path.rfind("/")] for path in files} - {""}
-        files.clear = not any(folder in files or any(each in files for each in parents(folder)) for folder in folders)
-    if files.clear:
+        files.sound = not any(folder in files or any(each in files for each in parents(folder)) for folder in folders)
+    if files.sound:
         return ""
     found = [path for path in files if path.startswith(start) and any(parent in files for parent in parents(path))]
     return f"file / directory path collision ({min(found)})" if found else ""
