@@ -26,14 +26,16 @@ from ansible_collections.polystore.storage.plugins.module_utils.core.resource im
 from ansible_collections.polystore.storage.plugins.module_utils.core.values import KEEP
 from ansible_collections.polystore.storage.plugins.module_utils.pachyderm.common import (
     CONNECTION,
-    FEW,
     InProject,
     name,
+    project_name,
+    text,
+)
+from ansible_collections.polystore.storage.plugins.module_utils.pachyderm.things import (
+    FEW,
     pipeline_of,
     place,
-    project_name,
     some,
-    text,
     waves,
 )
 

@@ -25,9 +25,9 @@ from ansible_collections.polystore.storage.plugins.module_utils.core.values impo
 __all__ = ("PachydermClient", "PachydermError", "Settings", "preload", "target")
 PORT = 30650
 NEWEST = (2, 99, 0)  # what a server without a version of its own (0.0.0) counts as
-SINCE = dict.fromkeys(("defaults", "drop_commit", "must_exist", "pipeline_v2", "rerun"), (2, 8, 0))
+SINCE = dict.fromkeys(("defaults", "drop_commit", "pipeline_v2"), (2, 8, 0))
 SINCE.update(hash=(2, 1, 6), projects=(2, 5, 0), rate_limit=(2, 7, 0))  # hash: the content hash that we compute
-SINCE.update(project_v2=(2, 9, 0), metadata=(2, 10, 0), pipeline_metadata=(2, 11, 0))
+SINCE.update(project_v2=(2, 9, 0), metadata=(2, 10, 0))
 LOOPBACK = re.compile(r"^(localhost|127(\.\d+){3}|::1)$", re.IGNORECASE)
 READS = re.compile(r"^(Inspect|List|Get|Walk|WhoAmI$)")  # of the calls that the schema has
 UNSENT = re.compile(r"failed to connect|connections to all backends|resolution fail|lookup fail|name resol", re.I)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses as dc
 import functools
 import posixpath
-import re
 import threading
 from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Any, NamedTuple
@@ -21,7 +20,6 @@ from ansible_collections.polystore.storage.plugins.module_utils.pachyderm import
 
 COMPARE = ("checksum", "content", "size", "exists")
 PART = 1 << 20  # bytes of content in a message: fastest, and every server takes it
-WRONG = re.compile(r"[^ -~]|[*?\[\]{}!()@+^\\]")  # what no path holds
 FEW = 25  # up to so many files of a branch are asked for one by one
 MARK = "polystore.storage is writing"  # the description of a commit that a run holds open
 FOLDER, FINISHED = 2, 4  # FileType DIR, CommitState FINISHED
@@ -30,14 +28,9 @@ Send = Callable[[], Iterator[Any]]  # the messages that replace one file
 
 
 def path(value: Any) -> str:
-    """A path in a commit: absolute; a "/" at its end stays there. Raises ValueError for what no server can hold."""
-    wrong = WRONG.findall(value)
-    if wrong:
-        raise ValueError("%r holds %r, which no path in Pachyderm can" % (value, min(wrong)))
-    parts = [part for part in value.split("/") if part]
-    if "." in parts or ".." in parts:
-        raise ValueError('%r holds "." or ".."' % (value,))
-    return "/" + "/".join(parts) + ("/" if parts and value.endswith("/") else "")
+    """As common.path(), but a "/" at the end stays there."""
+    found = common.path(value)
+    return found + "/" if value.endswith("/") and found != "/" else found
 
 
 def above(name: str) -> Iterator[str]:

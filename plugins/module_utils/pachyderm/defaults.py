@@ -22,7 +22,7 @@ from ansible_collections.polystore.storage.plugins.module_utils.core.resource im
     directive,
     wanted,
 )
-from ansible_collections.polystore.storage.plugins.module_utils.pachyderm import common, spec
+from ansible_collections.polystore.storage.plugins.module_utils.pachyderm import common, spec, things
 
 CLUSTER, PROJECT = "ClusterDefaults", "ProjectDefaults"
 
@@ -79,7 +79,7 @@ def _sent(
             "pps_v2.API/Set%sDefaults" % kind,
             request,
             safe=True if dry_run else None,
-            timeout=common.LONG,
+            timeout=things.LONG,
             operation="check defaults" if dry_run else "set defaults",
         )
     except StorageError as error:
@@ -89,7 +89,7 @@ def _sent(
                 "pachyderm_pipeline, or leave regenerate out"
             )
         raise
-    return sorted("/".join(common.place(pipeline)) for pipeline in reply.affected_pipelines)
+    return sorted("/".join(things.place(pipeline)) for pipeline in reply.affected_pipelines)
 
 
 def _written(value: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from ansible_collections.polystore.storage.plugins.module_utils.core.resource im
     wanted,
 )
 from ansible_collections.polystore.storage.plugins.module_utils.core.values import KEEP, duration
-from ansible_collections.polystore.storage.plugins.module_utils.pachyderm import common, spec
+from ansible_collections.polystore.storage.plugins.module_utils.pachyderm import common, spec, things
 
 CREATE, CREATE_V2 = "pps_v2.API/CreatePipeline", "pps_v2.API/CreatePipelineV2"
 RUNS, STOPPED = ("running", "standby"), ("paused",)
@@ -161,7 +161,7 @@ class Pipelines(Resource):
             homes.setdefault(item.project, []).append(item)
         for project, members in homes.items():
             self.client.project(project)  # refuses one that an old server would take for its only one
-            if len(members) > common.FEW:
+            if len(members) > things.FEW:
                 self._listed(project, {item.key for item in members})
             else:
                 self.run.workers.each(self._look, members)
@@ -169,9 +169,9 @@ class Pipelines(Resource):
 
     def _look(self, item: Pipeline) -> Any:
         """The PipelineInfo of an item as it is now, or None."""
-        found = common.pipeline_of(self.client, item.project, item.name, details=not self.modern)
+        found = things.pipeline_of(self.client, item.project, item.name, details=not self.modern)
         if found is not None and self.modern and not found.user_spec_json:
-            found = common.pipeline_of(self.client, item.project, item.name, details=True)
+            found = things.pipeline_of(self.client, item.project, item.name, details=True)
         if found is None:
             self.infos.pop(item.key, None)
         else:
@@ -184,7 +184,7 @@ class Pipelines(Resource):
             fields["projects"] = [{"name": project}]
         request = self.client.message("pps_v2.ListPipelineRequest", **fields)
         for info in self.client.stream("pps_v2.API/ListPipeline", request):
-            place = common.place(info.pipeline)
+            place = things.place(info.pipeline)
             if place in keys:
                 self.infos[place] = info
 
@@ -293,7 +293,7 @@ class Pipelines(Resource):
         def readers(change: Change) -> set[Key]:
             return {key for key, needs in reads.items() if change.item.key in needs}
 
-        return common.waves(coming, lambda change: reads[change.item.key]) + common.waves(going, readers)
+        return things.waves(coming, lambda change: reads[change.item.key]) + things.waves(going, readers)
 
     def _reads(self, change: Change) -> set[Key]:
         """The repos that a pipeline reads: as it is to be, or where it goes as it is."""
@@ -374,7 +374,7 @@ class Pipelines(Resource):
             keep_repo=item.keep_repo,
         )
         try:
-            self.client.call("pps_v2.API/DeletePipeline", request, timeout=common.LONG, operation="delete pipeline")
+            self.client.call("pps_v2.API/DeletePipeline", request, timeout=things.LONG, operation="delete pipeline")
         except StorageError as error:
             lost = kind(error) == "missing" or (error.code in LOST and not error.fatal)
             if not lost or self._look(item) is not None:

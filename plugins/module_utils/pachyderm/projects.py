@@ -27,15 +27,17 @@ from ansible_collections.polystore.storage.plugins.module_utils.pachyderm import
 from ansible_collections.polystore.storage.plugins.module_utils.pachyderm.common import (
     CONNECTION,
     DEFAULT,
+    project_name,
+    text,
+)
+from ansible_collections.polystore.storage.plugins.module_utils.pachyderm.things import (
     FEW,
     LONG,
     after,
     edit_metadata,
     metadata,
     picked,
-    project_name,
     some,
-    text,
 )
 
 

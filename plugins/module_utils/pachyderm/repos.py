@@ -24,18 +24,20 @@ from ansible_collections.polystore.storage.plugins.module_utils.core.resource im
 )
 from ansible_collections.polystore.storage.plugins.module_utils.pachyderm.common import (
     CONNECTION,
-    FEW,
     InProject,
+    name,
+    text,
+)
+from ansible_collections.polystore.storage.plugins.module_utils.pachyderm.things import (
+    FEW,
     after,
     edit_metadata,
     metadata,
-    name,
     output_of,
     picked,
     pipelines_in,
     place,
     some,
-    text,
     waves,
 )
 

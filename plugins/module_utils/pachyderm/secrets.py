@@ -26,7 +26,7 @@ from ansible_collections.polystore.storage.plugins.module_utils.core.resource im
     wanted,
 )
 from ansible_collections.polystore.storage.plugins.module_utils.core.values import KEEP, human
-from ansible_collections.polystore.storage.plugins.module_utils.pachyderm import common
+from ansible_collections.polystore.storage.plugins.module_utils.pachyderm import common, things
 
 OPAQUE = "Opaque"  # what Kubernetes calls a secret of no special type
 MOST = 1 << 20  # bytes of values that Kubernetes takes in one secret
@@ -116,7 +116,7 @@ class Secrets(Resource):
             if change.action == "deleted":
                 continue
             if change.action == "updated":
-                with common.after("it was deleted"):
+                with things.after("it was deleted"):
                     self._create(change)
             else:
                 self._create(change)

@@ -12,7 +12,7 @@ import re
 import pytest
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError, StorageError
 from ansible_collections.polystore.storage.plugins.module_utils.core.resource import Change, build
-from ansible_collections.polystore.storage.plugins.module_utils.pachyderm import common
+from ansible_collections.polystore.storage.plugins.module_utils.pachyderm import common, things
 from ansible_collections.polystore.storage.plugins.module_utils.pachyderm.branches import BranchItem
 from ansible_collections.polystore.storage.plugins.module_utils.pachyderm.repos import RepoItem
 
@@ -151,7 +151,7 @@ def test_what_is_no_project(value):
 
 
 def test_metadata():
-    assert common.metadata({"a": 1, "b": None, "c": True, "d": "ü", "e": ""}) == {
+    assert things.metadata({"a": 1, "b": None, "c": True, "d": "ü", "e": ""}) == {
         "a": "1",
         "b": None,
         "c": "true",
@@ -160,7 +160,7 @@ def test_metadata():
     }
     for wrong in ({"": "v"}, {"k": ["v"]}, {"k": {}}, {"k": "\udcff"}, {"k": "\0"}):
         with pytest.raises(ValueError):
-            common.metadata(wrong)
+            things.metadata(wrong)
 
 
 def test_where_an_item_lies():
@@ -171,7 +171,7 @@ def test_where_an_item_lies():
 
 
 def test_what_was_done_is_told():
-    with pytest.raises(StorageError) as caught, common.after("a was made"):
+    with pytest.raises(StorageError) as caught, things.after("a was made"):
         raise StorageError("no")
     assert caught.value.told() == "a was made, but then: no"
 
@@ -182,7 +182,7 @@ def changes(*names):
 
 def order(needs, *names):
     """The names in waves. needs: name -> names."""
-    found = common.waves(changes(*names), lambda c: [("default", n) for n in needs.get(c.item.name, ())])
+    found = things.waves(changes(*names), lambda c: [("default", n) for n in needs.get(c.item.name, ())])
     return [[group[0].item.name for group in wave] for wave in found]
 
 
@@ -194,6 +194,6 @@ def test_waves():
 
 
 def test_some():
-    assert common.some(["b", "a"], "repo") == "2 repos (a, b)"
-    assert common.some(["a"], "branch") == "1 branch (a)"
-    assert common.some("abcdefg", "repo") == "7 repos (a, b, c, d, e, ...)"
+    assert things.some(["b", "a"], "repo") == "2 repos (a, b)"
+    assert things.some(["a"], "branch") == "1 branch (a)"
+    assert things.some("abcdefg", "repo") == "7 repos (a, b, c, d, e, ...)"
