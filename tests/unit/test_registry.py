@@ -19,7 +19,7 @@ from ansible_collections.polystore.storage.plugins.module_utils.core.host import
 
 COLLECTION = pathlib.Path(__file__).resolve().parents[2]
 NAMES = sorted(path.stem for path in (COLLECTION / "plugins" / "modules").glob("*.py") if path.stem != "__init__")
-MOST_FILES, MOST_BYTES = 12, 62 * 1024  # bytes of the zip archive, before it is written as base64
+MOST_FILES, MOST_BYTES = 12, 60 * 1024  # bytes of the zip archive, before it is written as base64
 # Aliases of types that mean the same in both places.
 COMPARED = ("type", "elements", "required", "default", "choices", "aliases")
 

@@ -19,12 +19,7 @@ from ansible_collections.polystore.storage.plugins.module_utils.alluxio import c
 from ansible_collections.polystore.storage.plugins.module_utils.alluxio.client import AlluxioError
 from ansible_collections.polystore.storage.plugins.module_utils.core import values
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError, Retry, StorageError
-from ansible_collections.polystore.storage.plugins.module_utils.core.files import (
-    Beside,
-    ContentItem,
-    Source,
-    only_one,
-)
+from ansible_collections.polystore.storage.plugins.module_utils.core.files import ContentItem, Source, only_one
 from ansible_collections.polystore.storage.plugins.module_utils.core.resource import (
     Change,
     Key,
@@ -36,6 +31,7 @@ from ansible_collections.polystore.storage.plugins.module_utils.core.resource im
     key,
     merged,
 )
+from ansible_collections.polystore.storage.plugins.module_utils.core.streams import Beside
 from ansible_collections.polystore.storage.plugins.module_utils.core.values import KEEP
 
 BYTES = ("src", "content", "content_b64")

@@ -20,7 +20,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError, Retry, StorageError
-from ansible_collections.polystore.storage.plugins.module_utils.core.files import Beside, Sink
 from ansible_collections.polystore.storage.plugins.module_utils.core.resource import (
     Change,
     Item,
@@ -33,6 +32,7 @@ from ansible_collections.polystore.storage.plugins.module_utils.core.resource im
     key,
     wanted,
 )
+from ansible_collections.polystore.storage.plugins.module_utils.core.streams import Beside, Sink
 from ansible_collections.polystore.storage.plugins.module_utils.core.values import KEEP, mode, new_md5, share
 
 BLOCK = 256 * 1024

@@ -16,15 +16,14 @@ import pytest
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError, StorageError
 from ansible_collections.polystore.storage.plugins.module_utils.core.files import (
     CHUNK,
-    Beside,
     ContentItem,
-    Sink,
     Source,
     TreeItem,
     only_one,
     scan,
 )
 from ansible_collections.polystore.storage.plugins.module_utils.core.resource import build
+from ansible_collections.polystore.storage.plugins.module_utils.core.streams import Beside, Sink
 from hypothesis import given
 from hypothesis import strategies as st
 
