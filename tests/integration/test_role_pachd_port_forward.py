@@ -31,6 +31,7 @@ from ansible_collections.polystore.storage.tests.support.pachd_small import Pach
 from ansible_collections.polystore.storage.tests.support.servers import need
 from ansible_collections.polystore.storage.tests.support.waiting import wait_for
 
+pytestmark = [pytest.mark.pachyderm, pytest.mark.second]
 FILES = targets.COLLECTION / "roles" / "pachd_port_forward" / "files"
 ROLE = "polystore.storage.pachd_port_forward"
 PROGRAMS = ("pachd_forward.py", "pachd_forwardctl.py")
