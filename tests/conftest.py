@@ -29,7 +29,17 @@ SERVERS = "ansible_collections.polystore.storage.tests.support.servers"
 # Whoever asks for one of these talks to a server.
 ALLUXIO_FIXTURES = {"alluxio_server", "alluxio_v1_server"}
 PACHYDERM_FIXTURES = {"pachd_server", *(f"pachd_v{version}_server" for version in (20, 24, 27, 28))}
-SERVER_FIXTURES = {"swift_server", "swift_and_keystone", *ALLUXIO_FIXTURES, *PACHYDERM_FIXTURES}
+FASTDFS_FIXTURES = {
+    "fdfs_server",
+    "fdfs_wide_server",
+    *(f"fdfs_v{version}_server" for version in (503, 511, 606, 612, 615)),
+}
+SERVER_FIXTURES = {
+    *("swift_server", "swift_and_keystone"),
+    *ALLUXIO_FIXTURES,
+    *PACHYDERM_FIXTURES,
+    *FASTDFS_FIXTURES,
+}
 
 REAL: set[str] = set()  # these stand for a server whose address is in the environment
 if (COLLECTION / "tests" / "support" / "servers.py").exists():
@@ -65,6 +75,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         contract = item.path.match("contract/test_pachyderm_*.py")
         if target or contract or PACHYDERM_FIXTURES & (wanted | named):
             item.add_marker("pachyderm")
+        target = item.path.name == "test_targets.py" and ("fdfs" in item.name or "fastdfs" in item.name)
+        contract = item.path.match("contract/test_fastdfs_*.py")
+        if target or contract or FASTDFS_FIXTURES & (wanted | named):
+            item.add_marker("fastdfs")
         if REAL & (wanted | {str(value) for value in given}) and item.path.parent.name == "integration":
             item.add_marker("real")
         if SERVER_FIXTURES & wanted:

@@ -73,7 +73,7 @@ def stages() -> list[Stage]:
     ]
     # Everything that talks to Swift once more, with Keystone before it and on the newest core. Where a dead run
     # stopped does not depend on who gave it its token: those long campaigns are not run again.
-    command = tests(ends[-1], "keystone", [], "-m", "server and not crash and not alluxio and not pachyderm")
+    command = tests(ends[-1], "keystone", [], "-m", "server and not crash and not alluxio and not pachyderm and not fastdfs")
     where = "core %s, Keystone" % ends[-1]
     found.append(Stage("keystone", command, 25, where, "keystone", {"POLYSTORE_AUTH": "v3"}))
     # Everything that talks to Alluxio, with real ones instead of the stand-in.

@@ -149,7 +149,7 @@ class Server:
     def clear_faults(self) -> None:
         """Takes all faults back and opens the port again."""
         self._control("DELETE", "/faults")
-        if self.name in ("swift", "alluxio", "pachyderm"):
+        if self.name in ("swift", "alluxio", "pachyderm", "fastdfs"):
             self.listen(True)
 
     def listen(self, on: bool) -> None:

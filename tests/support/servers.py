@@ -20,6 +20,17 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from ansible_collections.polystore.storage.tests.support.fdfs import (
+    FdfsServer,
+    fdfs_server,
+    fdfs_v503_server,
+    fdfs_v511_server,
+    fdfs_v606_server,
+    fdfs_v612_server,
+    fdfs_v615_server,
+    fdfs_wide_server,
+    start_fdfs,
+)
 from ansible_collections.polystore.storage.tests.support.pachd import (
     PachdServer,
     _pachd,
@@ -272,6 +283,7 @@ def alluxio_v1_server(_alluxio_v1: AlluxioServer) -> Iterator[AlluxioServer]:
 __all__ = [
     "FILES",
     "AlluxioServer",
+    "FdfsServer",
     "PachdServer",
     "Server",
     "SwiftServer",
@@ -287,6 +299,13 @@ __all__ = [
     "alluxio_server",
     "alluxio_v1_server",
     "endpoints",
+    "fdfs_server",
+    "fdfs_v503_server",
+    "fdfs_v511_server",
+    "fdfs_v606_server",
+    "fdfs_v612_server",
+    "fdfs_v615_server",
+    "fdfs_wide_server",
     "need",
     "pachd_server",
     "pachd_v20_server",
@@ -296,6 +315,7 @@ __all__ = [
     "sandbox",
     "server_python",
     "start_alluxio",
+    "start_fdfs",
     "start_pachd",
     "start_stand_in",
     "start_swift",

@@ -117,7 +117,7 @@ def test_a_taken_port_is_named(home: pathlib.Path) -> None:
 
 def test_a_service_that_there_is_not(tmp_path: pathlib.Path) -> None:
     with pytest.raises(
-        RuntimeError, match="no service 'nfs' in this sandbox; there are: alluxio, keystone, pachyderm, swift"
+        RuntimeError, match="no service 'nfs' in this sandbox; there are: alluxio, fastdfs, keystone, pachyderm, swift"
     ):
         sandbox("start", "--dir", str(tmp_path / "box"), "--services", "swift,nfs")
     assert not (tmp_path / "box").exists()

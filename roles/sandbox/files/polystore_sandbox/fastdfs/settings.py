@@ -1,0 +1,100 @@
+# Copyright: (c) 2026, polystore.storage contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What of the stand-in can be changed: at its start by options, which are texts, and most of it while it runs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from polystore_sandbox.fastdfs.versions import DEFAULT, Dialect
+from polystore_sandbox.home import SandboxError
+
+FIXED = ("groups", "storages", "trackers", "addresses", "storage_port", "tracker_port")
+
+
+@dataclass
+class Settings:
+    """All settings. Names of storages are their addresses, of trackers "tracker1" and so on."""
+
+    version: str = DEFAULT
+    address_size: int = 0  # 16 or 46; 0: what the version comes with
+    groups: int = 2
+    storages: int = 2  # of each group
+    trackers: int = 1
+    addresses: list[str] = field(default_factory=list)  # of the storages, group by group; [] is 127.0.0.3 and so on
+    storage_port: int = 0  # of every storage; 0: one that is free
+    tracker_port: int = 0  # of the second tracker; the third has the next, and so on
+    storage_ids: bool = False  # file ids name storages by numbers, not by addresses
+    trunk: bool = False  # small files go to trunk files
+    trunk_ready: bool = True  # before a trunk server is chosen, uploads are refused
+    store_lookup: int = 2  # of groups: 0 in turn, 2 the one with the most space
+    store_server: int = 0  # of a group's storages: 0 in turn, 1 the first
+    store_paths: int = 1
+    subdirs: int = 256
+    buff_size: int = 262144  # bytes of a request that a storage reads before it looks at it
+    network_timeout: float = 60.0  # seconds after which an idle connection is closed
+    replication_seconds: float = 0.0  # after which the other storages of a group have a change
+    offer_seconds: float = 300.0  # after which a file is read from any storage that has it, though its group is idle
+    read_only: list[str] = field(default_factory=list)  # groups
+    full: list[str] = field(default_factory=list)  # groups and storages
+    dead: list[str] = field(default_factory=list)  # storages and trackers: ports closed, and the trackers know
+    lost: list[str] = field(default_factory=list)  # storages: ports closed, and the trackers do not know yet
+
+    @property
+    def dialect(self) -> Dialect:
+        """The version."""
+        return Dialect.of(self.version)
+
+    @property
+    def width(self) -> int:
+        """Bytes of an address."""
+        return self.dialect.width(self.address_size)
+
+    def changed(self, changes: dict[str, Any], running: bool) -> Settings:
+        """A checked copy with these; ValueError names what is wrong. running: what is FIXED cannot be changed."""
+        known = {item.name for item in fields(self)}
+        values = asdict(self)
+        for name, value in changes.items():
+            if name not in known:
+                raise ValueError(f"unknown setting {name}; there are {', '.join(sorted(known))}")
+            value = _typed(name, values[name], value)
+            if running and name in FIXED and value != values[name]:
+                raise ValueError(f"{name} cannot be changed while it runs")
+            values[name] = value
+        made = Settings(**values)
+        made._check()
+        return made
+
+    def _check(self) -> None:
+        try:
+            dialect = self.dialect
+        except SandboxError as exc:
+            raise ValueError(str(exc)) from exc
+        self.version = dialect.text
+        dialect.width(self.address_size)
+        if self.read_only and not dialect.has("rw_mode"):
+            raise ValueError(f"{self.version} knows no read_only groups; they are there from 6.13 on")
+        if not (1 <= self.groups <= 8 and 1 <= self.storages <= 8 and 1 <= self.trackers <= 4):
+            raise ValueError("there can be 1 to 8 groups of 1 to 8 storages, and 1 to 4 trackers")
+        if not (1 <= self.store_paths <= 4 and 1 <= self.subdirs <= 256):
+            raise ValueError("there can be 1 to 4 store_paths with 1 to 256 subdirs")
+
+
+def _typed(name: str, now: Any, value: Any) -> Any:
+    if isinstance(now, list):
+        words = value.split(",") if isinstance(value, str) else value
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            raise ValueError(f"{name} must be a list, not {value!r}")
+        return [word.strip() for word in words if word.strip()]
+    if isinstance(now, bool):
+        if str(value).lower() not in ("true", "false"):
+            raise ValueError(f"{name} must be true or false, not {value!r}")
+        return str(value).lower() == "true"
+    if isinstance(now, str):
+        return str(value)
+    try:
+        return type(now)(value)
+    except (TypeError, ValueError) as exc:
+        raise ValueError(f"{name} must be a number, not {value!r}") from exc

@@ -1,0 +1,338 @@
+# Copyright: (c) 2026, polystore.storage contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The wire: ports, connections, requests and answers, the log and the faults that were ordered."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import struct
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from polystore_sandbox.fastdfs.settings import Settings
+from polystore_sandbox.faults import Fault, FaultPlan, RequestLog
+from polystore_sandbox.home import SandboxError
+
+HEADER = struct.Struct(">QBB")
+ANSWER, QUIT = 100, 82
+PROBE = 0x7F  # the status of a request that is not logged: no client sends it
+PIECE = 1 << 18
+ACTIONS = ("status", "delay", "hang", "close", "close_after", "cut", "cut_upload")
+EINVAL = 22
+
+
+class Refused(Exception):
+    """The answer is a status and nothing else."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class Gone(OSError):
+    """The client went away, or was idle for too long."""
+
+
+@dataclass
+class Content:
+    """A part of a file, as an answer's body."""
+
+    path: Path
+    offset: int
+    size: int
+
+
+@dataclass
+class Request:
+    """One request. data: of its body what was read before it was looked at."""
+
+    session: Session
+    length: int
+    command: int
+    flags: int
+    data: bytes = b""
+    read: int = 0  # bytes of the body
+    name: str = ""  # of the command
+    path: str = ""  # what it is about: "group1/M00/..."
+    stored: str = ""  # what an upload has made
+    fault: Fault | None = None
+    logged: bool = False
+
+    @property
+    def whole(self) -> bytes:
+        """The body; Refused when it is more than the server reads at once."""
+        if len(self.data) < self.length:
+            raise Refused(EINVAL)
+        return self.data
+
+    def stream(self, begin: int, each: Callable[[memoryview], object]) -> None:
+        """Hands on the body from that byte on, piece by piece, reading what has not been read."""
+        each(memoryview(self.data)[begin:])
+        piece = memoryview(bytearray(PIECE))
+        while self.read < self.length:
+            count = self.session.some(piece[: min(PIECE, self.length - self.read)])
+            self.read += count
+            self.cut("cut_upload")
+            each(piece[:count])
+
+    def cut(self, action: str) -> None:
+        """Ends the connection when that was ordered, and as many bytes were read."""
+        if self.fault and self.fault.action == action and self.read >= self.fault.bytes:
+            raise Gone("as it was ordered")
+
+
+Body = bytes | Content | None  # None: no answer at all
+
+
+class Server(Protocol):
+    """What answers the requests of a port."""
+
+    what: str  # in the log: "tracker1", or a storage's address and port
+    first: int | None  # bytes of a request that are read before it is looked at; None: all
+    deaf: bool  # an EINVAL leaves a connection open that is never heard again
+    forgives: bool  # an EINVAL leaves a connection usable
+
+    def describe(self, request: Request) -> None:
+        """Fills in name and path."""
+
+    def answer(self, request: Request) -> Body:
+        """Carries it out; raises Refused."""
+
+
+@dataclass(eq=False)
+class Session:
+    """One connection."""
+
+    port: Port
+    connection: socket.socket
+    client: str
+    heard: bool = field(default=True)
+
+    # --- reading -------------------------------------------------------------------------------------------------
+
+    def some(self, into: memoryview) -> int:
+        """Reads at least a byte; raises Gone."""
+        try:
+            count = self.connection.recv_into(into)
+        except OSError as exc:
+            raise Gone(str(exc)) from exc
+        if not count:
+            raise Gone("the client went away")
+        return count
+
+    def exactly(self, count: int) -> bytes:
+        """Reads as many bytes; raises Gone."""
+        data = bytearray(count)
+        view, have = memoryview(data), 0
+        while have < count:
+            have += self.some(view[have:])
+        return bytes(data)
+
+    # --- requests ------------------------------------------------------------------------------------------------
+
+    def serve(self) -> None:
+        """Until the connection ends."""
+        self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        while self.heard:
+            self.connection.settimeout(self.port.settings().network_timeout)
+            length, command, flags = HEADER.unpack(self.exactly(HEADER.size))
+            request = Request(self, length, command, flags)
+            if command == QUIT or length >> 63:
+                return
+            try:
+                self._one(request)
+            except Gone:
+                self.log(request, None)
+                raise
+
+    def _one(self, request: Request) -> None:
+        server = self.port.server
+        first = server.first
+        count = request.length if first is None else min(request.length, first - HEADER.size)
+        if first is None and count > PIECE:
+            raise Gone("too long for a tracker")
+        request.data = self.exactly(count)
+        request.read = count
+        try:
+            server.describe(request)
+            self._order(request)
+            body = server.answer(request)
+        except Refused as exc:
+            self._refuse(request, exc.status)
+            return
+        except Gone:
+            raise
+        except Exception:
+            traceback.print_exc(file=sys.stderr)
+            self._refuse(request, 5)
+            return
+        if request.fault and request.fault.action == "close_after":
+            raise Gone("as it was ordered")
+        if body is not None:
+            self._answer(request, body)
+        else:
+            self.log(request, None)
+
+    def _order(self, request: Request) -> None:
+        """Carries out the fault that hits the request."""
+        port = self.port
+        if request.flags == PROBE:
+            return
+        request.fault = fault = port.faults.match(request.name, f"{port.server.what}/{request.path}")
+        if fault is None:
+            return
+        if fault.action == "status":
+            raise Refused(fault.status)
+        if fault.action == "delay":
+            time.sleep(fault.seconds)
+        if fault.action == "hang":
+            self.log(request, None)
+            port.faults.hang()
+        if fault.action in ("hang", "close"):
+            raise Gone("as it was ordered")
+        request.cut("cut_upload")
+
+    def _refuse(self, request: Request, status: int) -> None:
+        server = self.port.server
+        closes = status == EINVAL and not server.forgives
+        self.log(request, status)
+        with contextlib.suppress(OSError):
+            self.connection.sendall(HEADER.pack(0, ANSWER, status))
+        if closes and server.deaf:
+            self._wait()
+        if closes:
+            self.heard = False
+
+    def _answer(self, request: Request, body: bytes | Content) -> None:
+        size = len(body) if isinstance(body, bytes) else body.size
+        cut = request.fault.bytes if request.fault and request.fault.action == "cut" else None
+        send = size if cut is None else min(cut, size)
+        self.log(request, 0, send)
+        header = HEADER.pack(size, ANSWER, 0)
+        try:
+            if isinstance(body, bytes):
+                self.connection.sendall(header + body[:send])
+            else:
+                with body.path.open("rb") as file:
+                    self.connection.sendall(header)
+                    if send:
+                        self.connection.sendfile(file, body.offset, send)
+        except OSError as exc:
+            raise Gone(str(exc)) from exc
+        if cut is not None:
+            raise Gone("as it was ordered")
+
+    def _wait(self) -> None:
+        """Reads nothing until the client goes away or the port is closed."""
+        gone = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
+        poll = select.poll()
+        poll.register(self.connection, gone)
+        while not poll.poll(500):
+            if self.connection.fileno() < 0:
+                return
+
+    def log(self, request: Request, status: int | None, sent: int = 0) -> None:
+        """Writes the request's line, once."""
+        if request.logged or request.flags == PROBE:
+            return
+        request.logged = True
+        self.port.log.write(
+            method=request.name or f"command {request.command}",
+            path=request.stored or request.path,
+            status=status,
+            bytes_in=request.read,
+            bytes_out=sent,
+            client=self.client,
+            server=self.port.server.what,
+            fault=request.fault.action if request.fault else None,
+        )
+
+
+class Port:
+    """A server's port, which can be closed and opened again."""
+
+    def __init__(
+        self, server: Server, settings: Callable[[], Settings], faults: FaultPlan, log: RequestLog, address: str
+    ) -> None:
+        self.server, self.settings, self.faults, self.log = server, settings, faults, log
+        self.address = address
+        self.number = 0
+        self.sessions: set[Session] = set()
+        self.most = 0
+        self._listening: socket.socket | None = None
+        self._lock = threading.Lock()
+
+    def bind(self, number: int) -> socket.socket:
+        """Takes the port for `open`; OSError when it is taken."""
+        made = socket.socket()
+        try:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            made.bind((self.address, number))
+        except OSError:
+            made.close()
+            raise
+        self.number = made.getsockname()[1]
+        return made
+
+    def open(self, bound: socket.socket | None = None) -> None:
+        """Listens, if it does not."""
+        if self._listening is not None:
+            return
+        try:
+            bound = bound or self.bind(self.number)
+        except OSError as exc:
+            raise taken(self.address, self.number, exc) from exc
+        bound.listen(4096)
+        self._listening = bound
+        threading.Thread(target=self._accept, args=(bound,), daemon=True).start()
+
+    def close(self) -> None:
+        """Closes the port and every connection, if it is open."""
+        with self._lock:
+            listening, self._listening = self._listening, None
+            ended = [listening, *(session.connection for session in self.sessions)] if listening else []
+        for sock in ended:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+        if listening:
+            listening.close()
+
+    def _accept(self, listening: socket.socket) -> None:
+        while self._listening is listening:
+            try:
+                connection, client = listening.accept()
+            except OSError:
+                continue
+            session = Session(self, connection, f"{client[0]}:{client[1]}")
+            with self._lock:
+                self.sessions.add(session)
+                self.most = max(self.most, len(self.sessions))
+            threading.Thread(target=self._serve, args=(session,), daemon=True).start()
+
+    def _serve(self, session: Session) -> None:
+        try:
+            if self._listening is not None:
+                session.serve()
+        except OSError:
+            return  # the client went away, was idle for too long, or a fault was ordered
+        finally:
+            session.connection.close()
+            with self._lock:
+                self.sessions.discard(session)
+
+
+def taken(address: str, number: int, exc: OSError) -> SandboxError:
+    """What is said of a port that cannot be had."""
+    return SandboxError(
+        f"fastdfs cannot listen on {address}:{number}: {exc.strerror}; another port is chosen with --port fastdfs=PORT "
+        "(sandbox_ports in the role) and with its options storage_port and addresses"
+    )
