@@ -1,0 +1,239 @@
+# Copyright: (c) 2026, polystore.storage contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""FastDFS's packets against what real servers of 5.03 to 6.16.1 said; layouts, metadata, garbage."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ansible_collections.polystore.storage.plugins.module_utils.core.errors import StorageError
+from ansible_collections.polystore.storage.plugins.module_utils.fastdfs import wire
+from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.ids import FileId
+from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.wire import Order, ReplyError, Server
+
+VECTORS = json.loads((pathlib.Path(__file__).parent / "vectors.json").read_text("utf-8"))
+PARSERS: dict[int, Callable[[bytes], Any]] = {
+    **dict.fromkeys((11, 21, 23, 38), wire.parse_id),
+    **dict.fromkeys((90, 91), wire.parse_groups),
+    **dict.fromkeys((101, 104, 106, 107), wire.parse_store),
+    **dict.fromkeys((102, 103, 105), wire.parse_place),
+    15: wire.parse_metadata,
+    22: wire.parse_info,
+    92: wire.parse_storages,
+    95: wire.parse_leader,
+}
+
+
+def row_of(step: str, version: str = "6.16.1", mode: str = "16") -> dict[str, Any]:
+    [row] = [row for row in VECTORS if (row["step"], row["version"], row["mode"]) == (step, version, mode)]
+    return dict(row)
+
+
+def body_of(row: dict[str, Any]) -> bytes:
+    return bytes.fromhex(row["reply"])[10:]
+
+
+def id_of(step: str) -> FileId:
+    return wire.parse_id(body_of(row_of(step)))
+
+
+NORMAL, APPENDER, SLAVE = id_of("upload"), id_of("upload appender"), id_of("upload slave")
+EMPTY, BARE, REGENERATED = id_of("upload empty"), id_of("upload no ext"), id_of("regenerate appender name")
+META = {"ä": "ö", "a": "1", "b": "2"}
+# the recorded requests that a client of ours sends too, by the step they were sent in, and the content behind them
+ORDERS: dict[str, tuple[Order, bytes]] = {
+    "active test tracker": (Order(wire.ACTIVE_TEST), b""),
+    "list one group": (wire.group_order(wire.LIST_GROUP, "group1"), b""),
+    "list one group missing": (wire.group_order(wire.LIST_GROUP, "nogroup"), b""),
+    "list storages by id": (wire.group_order(wire.LIST_STORAGES, "group1", "127.0.0.1"), b""),
+    "list groups": (Order(wire.LIST_GROUPS), b""),
+    "list storages": (wire.group_order(wire.LIST_STORAGES, "group1"), b""),
+    "query leader": (Order(wire.LEADER), b""),
+    "query store": (wire.group_order(wire.STORE), b""),
+    "query store group": (wire.group_order(wire.STORE_IN, "group1"), b""),
+    "query store all": (wire.group_order(wire.STORE_ALL), b""),
+    "query store all group": (wire.group_order(wire.STORE_ALL_IN, "group1"), b""),
+    "query fetch one": (wire.file_order(wire.FETCH, NORMAL), b""),
+    "query update": (wire.file_order(wire.UPDATE, NORMAL), b""),
+    "query fetch all": (wire.file_order(wire.FETCH_ALL, NORMAL), b""),
+    "upload": (wire.upload_order(14, "txt", False, 0), b"hello fastdfs\n"),
+    "upload empty": (wire.upload_order(0, "txt", False, 0), b""),
+    "upload no ext": (wire.upload_order(14, "", False, 0), b"hello fastdfs\n"),
+    "upload path index 255": (wire.upload_order(14, "txt", False, 255), b"hello fastdfs\n"),
+    "upload appender": (wire.upload_order(10, "log", True, 0), b"0123456789"),
+    "upload slave": (wire.slave_order(NORMAL, 5, "_150x150", "jpg"), b"small"),
+    "query file info": (wire.file_order(wire.INFO, NORMAL), b""),
+    "query file info flag1": (wire.file_order(wire.INFO, NORMAL, wire.NO_CRC32), b""),
+    "query file info missing flag2": (wire.file_order(wire.INFO, NORMAL, wire.NO_LOG), b""),
+    "query file info slave": (wire.file_order(wire.INFO, SLAVE), b""),
+    "get metadata": (wire.file_order(wire.GET_METADATA, NORMAL), b""),
+    "set metadata merge": (wire.metadata_order(NORMAL, {"c": "3", "a": "9"}, True), b""),
+    "set metadata clear": (wire.metadata_order(NORMAL, {}, False), b""),
+    "set metadata empty value": (wire.metadata_order(BARE, {"k": ""}, False), b""),
+    "download range": (wire.download_order(NORMAL, 6, 7), b""),
+    "download exact end": (wire.download_order(NORMAL, 6, 8), b""),
+    "append": (wire.appender_order(wire.APPEND, APPENDER, 6), b"abcdef"),
+    "append 0 bytes": (wire.appender_order(wire.APPEND, APPENDER, 0), b""),
+    "modify 0 bytes": (wire.appender_order(wire.MODIFY, APPENDER, 3, 0), b""),
+    "modify emptied appender at 0": (wire.appender_order(wire.MODIFY, APPENDER, 0, 5), b"again"),
+    "truncate": (wire.appender_order(wire.TRUNCATE, APPENDER, 5), b""),
+    "truncate larger": (wire.appender_order(wire.TRUNCATE, APPENDER, 9), b""),
+    "regenerate appender name": (wire.file_order(wire.REGENERATE, APPENDER), b""),
+    "delete": (wire.file_order(wire.DELETE, NORMAL), b""),
+    "delete slave": (wire.file_order(wire.DELETE, SLAVE), b""),
+    "delete regenerated": (wire.file_order(wire.DELETE, REGENERATED), b""),
+}
+
+
+@pytest.mark.parametrize("step", ORDERS)
+def test_requests_are_what_real_servers_were_sent(step: str) -> None:
+    order, content = ORDERS[step]
+    assert order.size == len(content)
+    assert (order.head + content).hex() == row_of(step)["request"]
+
+
+@pytest.mark.parametrize("row", VECTORS, ids=lambda row: "%(version)s-%(mode)s-%(step)s" % row)
+def test_replies_of_real_servers_are_understood(row: dict[str, Any]) -> None:
+    reply, command = bytes.fromhex(row["reply"]), bytes.fromhex(row["request"])[8]
+    length, kind, status = wire.HEADER.unpack(reply[:10])
+    assert (kind, length, status) == (wire.REPLY, len(reply) - 10, row["status"])
+    if status or command not in PARSERS:
+        return
+    found = PARSERS[command](reply[10:])
+    for key, value in row.get("decoded", {}).items():
+        if row["version"] != "6.13.0" or key in found[0]:
+            assert found[0][key] == value, key
+
+
+def test_addresses_of_both_widths_and_of_two_storages() -> None:
+    one = ("group1", [Server("127.0.0.1", 23000)], 0)
+    assert wire.parse_store(body_of(row_of("query store"))) == one
+    assert wire.parse_store(body_of(row_of("query store", mode="46"))) == one
+    both = [Server("127.0.0.3", 23000), Server("127.0.0.4", 23000)]
+    fetch = [body_of(row) for row in VECTORS if row["step"] == "fetch all of two"]
+    assert sorted({len(body) for body in fetch}) == [54, 62, 114, 122]
+    assert all(wire.parse_place(body) == both for body in fetch)
+    store = [wire.parse_store(body_of(row)) for row in VECTORS if row["step"] == "store all of two"]
+    assert len(store) > 1 and all((group, sorted(found)) == ("group1", both) for group, found, _path in store)
+    assert wire.parse_leader(body_of(row_of("query leader"))) == Server("127.0.0.2", 22122)
+
+
+def test_what_a_file_info_says() -> None:
+    info = wire.parse_info(body_of(row_of("query file info")))
+    assert info == (14, NORMAL.created, 235977309, "127.0.0.1")
+    assert wire.parse_info(body_of(row_of("query file info", mode="46")))[::2] == (14, 235977309)
+    assert wire.parse_info(body_of(row_of("query file info", "5.11")))[2] == 2573655733  # was negative on the wire
+    assert NORMAL.size == 14 and NORMAL.crc32 == 235977309 and EMPTY.size == 0
+
+
+def test_the_versions_and_lengths_of_storage_records() -> None:
+    found = {(len(body_of(row)), wire.parse_storages(body_of(row))[0]["version"]) for row in VECTORS
+             if row["step"] == "list storages" and not row["status"]}  # fmt: skip
+    assert {length for length, _version in found} == set(wire.STORAGES)
+    assert (612, "5.04") in found and (487, "6.15.0") in found
+    [row] = [row for row in VECTORS if row["step"] == "list storages storage down" and row["version"] == "6.16.1"
+             and row["mode"] == "16"]  # fmt: skip
+    [down] = wire.parse_storages(body_of(row))
+    assert (down["state"], down["rw_mode"], down["http_port"], down["if_trunk_server"]) == ("OFFLINE", 6, None, False)
+
+
+def test_6_13_0_has_counts_where_others_have_ports() -> None:
+    [found] = wire.parse_groups(body_of(row_of("list groups", "6.13.0", "46")))
+    assert (found["http_port"], found["readable_count"], found["writable_count"]) == (None, 1, 1)
+    [found] = wire.parse_groups(body_of(row_of("list groups", "6.12.2", "46")))
+    assert (found["http_port"], found["readable_count"], found["active_count"]) == (8888, None, 1)
+
+
+# --- metadata
+
+def test_metadata_as_servers_show_them() -> None:
+    assert wire.parse_metadata(body_of(row_of("get metadata"))) == META
+    assert wire.pack_metadata(META) == body_of(row_of("get metadata"))
+    [(name, value)] = wire.parse_metadata(body_of(row_of("get metadata cut"))).items()
+    assert name == "n" * 64 and value.startswith("v" * 256)  # what came after the cut is not the value
+    assert wire.parse_metadata(body_of(row_of("get metadata empty value"))) == {"k": ""}
+    assert wire.parse_metadata(b"a\x02caf\xc3\x01b") == {"a": "caf\\xc3", "b": ""}
+    assert wire.parse_metadata(b"") == {} == wire.parse_metadata(b"\1\1")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "words"),
+    [
+        ({"": "x"}, "empty"), ({"n" * 65: "x"}, "at most 64"), ({"é" * 33: "x"}, "at most 64"),
+        ({"a": "x" * 257}, "at most 256"), ({"a": "é" * 129}, "at most 256"), ({"a\1": "x"}, "bytes 0, 1 and 2"),
+        ({"a": "x\2"}, "bytes 0, 1 and 2"), ({"a": "\0"}, "bytes 0, 1 and 2"), ({"a": "\ud800"}, "UTF-8"),
+        ({"a": 5}, "no text"), ({5: "a"}, "no text"), ({"a": None}, "no text"),
+        ({"%064d" % number: "v" * 256 for number in range(1000)}, "do not fit"),
+    ],
+)  # fmt: skip
+def test_metadata_that_a_storage_would_spoil(metadata: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        wire.metadata_order(NORMAL, metadata, False)
+
+
+def test_the_most_metadata_that_go() -> None:
+    fitting = {"%064d" % number: "v" * 256 for number in range(800)}
+    assert len(wire.metadata_order(NORMAL, fitting, True).head) < 1 << 18
+
+
+@pytest.mark.parametrize("port", [0, 65536, 1 << 40])
+def test_a_port_that_is_none(port: int) -> None:
+    body = b"g1".ljust(16, b"\0") + b"10.0.0.1".ljust(15, b"\0") + port.to_bytes(8, "big")
+    with pytest.raises(ReplyError, match="no addresses"):
+        wire.parse_place(body)
+
+
+# --- what cannot be asked, and errors
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: wire.group_order(wire.LIST_GROUP, "no-group"), lambda: wire.group_order(wire.LIST_GROUP, ""),
+        lambda: wire.group_order(wire.LIST_STORAGES, "g", "x" * 16), lambda: wire.group_order(wire.LIST_STORAGES, "g",
+                                                                                              "ä"),
+        lambda: wire.upload_order(-1, "txt", False, 0), lambda: wire.upload_order(1 << 63, "txt", False, 0),
+        lambda: wire.upload_order(True, "txt", False, 0), lambda: wire.upload_order(1, "toolong", False, 0),
+        lambda: wire.upload_order(1, ".txt", False, 0), lambda: wire.upload_order(1, "a/b", False, 0),
+        lambda: wire.slave_order(NORMAL, 1, "", "jpg"), lambda: wire.slave_order(NORMAL, 1, "-m", ""),
+        lambda: wire.download_order(NORMAL, 0, 0), lambda: wire.download_order(NORMAL, -1, 5),
+        lambda: wire.appender_order(wire.MODIFY, APPENDER, -1, 5),
+        lambda: wire.appender_order(wire.TRUNCATE, APPENDER, "5"),  # type: ignore[arg-type]
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_never_a_request(make: Callable[[], Any]) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("code", "command", "role", "name", "words", "transient"),
+    [
+        (2, wire.DOWNLOAD, "storage", "ENOENT", "is not there", False),
+        (2, wire.FETCH, "tracker", "ENOENT", "no active storage", False),
+        (11, wire.UPLOAD, "storage", "EAGAIN", "trunk server", True),
+        (17, wire.UPLOAD_SLAVE, "storage", "EEXIST", "delete it", False),
+        (22, wire.REGENERATE, "storage", "EINVAL", "6.02", False),
+        (22, wire.LEADER, "tracker", "EINVAL", "too old", False),
+        (28, wire.STORE, "tracker", "ENOSPC", "reserved_storage_space", False),
+        (110, wire.DOWNLOAD, "storage", "ETIMEDOUT", "timed out", True),
+        (200, 77, "storage", "errno 200", "command 77", False),
+    ],
+)
+def test_refusals_tell_code_name_and_what_to_do(
+    code: int, command: int, role: str, name: str, words: str, transient: bool
+) -> None:
+    error = wire.refused(code, command, role, Server("10.0.0.1", 23000), "group1/x")
+    assert (error.code, error.name, error.role, error.transient) == (code, name, role, transient)
+    assert isinstance(error, StorageError) and error.missing == (code == 2 and role == "storage")
+    assert "%s 10.0.0.1:23000 answered %d (%s)" % (role, code, name) in error.told()
+    assert words in error.told() and "group1/x" in error.told()
+
+
+def test_addresses_are_shown_as_one_writes_them() -> None:
+    assert str(Server("::1", 5)) == "[::1]:5" and str(Server("a.example", 6)) == "a.example:6"
