@@ -39,10 +39,9 @@ class Group:
 class Change:
     """A file that a storage has yet to get, or to lose, as another one did."""
 
-    due: float
+    made: float  # when
     source: str
     name: str
-    made: int  # when: seconds
 
 
 class Cluster:
@@ -171,7 +170,7 @@ class Cluster:
             waiting = self._pending[other.address]
             with self._more:
                 for name in names:
-                    waiting.append(Change(now + self.settings.replication_seconds, storage.address, name, int(now)))
+                    waiting.append(Change(now, storage.address, name))
                 self._more.notify_all()
             if self.settings.replication_seconds <= 0:
                 self._bring(other)
@@ -182,10 +181,19 @@ class Cluster:
             for storage in self.storages:
                 self._bring(storage)
             with self._more:
-                due = [waiting[0].due for waiting in self._pending.values() if waiting]
-                # What waits for a dead storage is due already: it is looked at again when the settings change.
-                coming = [moment - time.time() for moment in due if moment > time.time()]
-                self._more.wait(min(coming) if coming else None)
+                # What waits for a dead storage is looked at again when the settings change.
+                coming = [change for storage in self.storages if (change := self._next(storage))]
+                self._more.wait(max(0.0, min(map(self._due, coming))) if coming else None)
+
+    def _due(self, change: Change) -> float:
+        """In how many seconds."""
+        return change.made + self.settings.replication_seconds - time.time()
+
+    def _next(self, storage: Storage) -> Change | None:
+        """The first that a storage has yet to get, where it and the one that has it run."""
+        waiting = self._pending[storage.address]
+        away = (*self.settings.dead, *self.settings.lost)
+        return waiting[0] if waiting and not {storage.address, waiting[0].source} & set(away) else None
 
     def settled(self) -> None:
         """The settings were changed."""
@@ -195,16 +203,13 @@ class Cluster:
     def _bring(self, storage: Storage) -> None:
         group, waiting = self.groups[storage.group], self._pending[storage.address]
         with group.lock:
-            while waiting and self.runs(storage) and waiting[0].due <= time.time():
-                change = waiting[0]
+            while (change := self._next(storage)) and self._due(change) <= 0:
                 source = next(other for other in group.storages if other.address == change.source)
-                if not self.runs(source):
-                    return
                 name = FileName.of(change.name.encode())
                 storage.copy(source, change.name, name is None or name.appender)
-                storage.synced[source.address] = change.made
+                storage.synced[source.address] = int(change.made)
                 storage.counts["last_sync_update"] = int(time.time())
-                storage.counts["last_synced_timestamp"] = change.made
+                storage.counts["last_synced_timestamp"] = int(change.made)
                 waiting.popleft()
 
     # --- what outlives the process -------------------------------------------------------------------------------
@@ -227,5 +232,5 @@ class Cluster:
             storage.remember(known.get("storages", {}).get(storage.address, {}))
             for source, name, made in known.get("pending", {}).get(storage.address, []):
                 if source in sources:
-                    self._pending[storage.address].append(Change(0.0, source, name, made))
+                    self._pending[storage.address].append(Change(made, source, name))
         self.settled()

@@ -228,7 +228,8 @@ class StorageServer:
 
     def _count(self, what: str, **more: int) -> None:
         """Counts an operation, for which a file was opened."""
-        self.storage.counts.update({what: 1, "file_open": 1, **more})
+        with self.group.lock:
+            self.storage.counts.update({what: 1, "file_open": 1, **more})
 
     # --- reading -------------------------------------------------------------------------------------------------
 
@@ -276,7 +277,7 @@ class StorageServer:
     def _crc_of(self, name: FileName, flags: int) -> int:
         if flags & NO_CRC:
             return 0
-        self.storage.counts.update(file_open=1, file_read=1)
+        self._count("file_read")
         checksum = Checksum(old=False)
         with self.storage.path(name.text).open("rb") as file:
             while piece := file.read(PIECE):
