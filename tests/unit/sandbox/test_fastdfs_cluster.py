@@ -19,6 +19,8 @@ from ansible_collections.polystore.storage.tests.unit.sandbox.fastdfs_calls impo
     vectors,
 )
 
+pytestmark = [pytest.mark.server, pytest.mark.fastdfs]
+
 ENOENT, EINVAL, ENOSPC = 2, 22, 28
 SECOND = "group2"
 

@@ -15,6 +15,11 @@ from collections.abc import Iterator
 import pytest
 from ansible_collections.polystore.storage.tests.support.servers import FdfsServer, endpoints, sandbox
 from ansible_collections.polystore.storage.tests.unit.sandbox.fastdfs_calls import Client, padded
+from polystore_sandbox.fastdfs.server import FastDfs, settings_of
+from polystore_sandbox.faults import FaultPlan, RequestLog
+from polystore_sandbox.home import SandboxError
+
+pytestmark = [pytest.mark.server, pytest.mark.fastdfs]
 
 
 @pytest.fixture
@@ -45,7 +50,6 @@ def test_files_outlive_a_restart_and_another_version(home: pathlib.Path, killed:
     client.close()
     if killed:
         os.kill(first.pid, signal.SIGKILL)
-        first.wait_for(lambda: not (pathlib.Path("/proc") / str(first.pid) / "exe").exists())
     else:
         sandbox("stop", "--dir", str(home))
     second = start(home, "--option=fastdfs.version=6.15")
@@ -105,16 +109,21 @@ def test_an_address_of_another_host(home: pathlib.Path) -> None:
 @pytest.mark.parametrize(
     ("option", "words"),
     [
-        ("speed=1", "unknown setting speed"),
-        ("version=310", "no version of FastDFS that the stand-in knows"),
-        ("storages=0", "1 to 8 storages"),
-        ("addresses=127.0.0.9", "needs 4 different addresses"),
-        ("full=group9", "there is no group9"),
+        ({"version": "310"}, "no version of FastDFS that the stand-in knows"),
+        ({"storages": "0"}, "1 to 8 storages"),
+        ({"addresses": "127.0.0.9"}, "needs 4 different addresses"),
+        ({"full": "group9"}, "there is no group9"),
     ],
 )
-def test_an_option_that_there_is_not(home: pathlib.Path, option: str, words: str) -> None:
-    with pytest.raises(RuntimeError, match=words):
-        start(home, f"--option=fastdfs.{option}")
+def test_options_that_cannot_be(tmp_path: pathlib.Path, option: dict[str, str], words: str) -> None:
+    log = RequestLog(str(tmp_path / "log"))
+    with pytest.raises((ValueError, SandboxError), match=words):
+        FastDfs(settings_of(option), tmp_path, FaultPlan(), log, "127.0.0.1")
+
+
+def test_an_option_that_there_is_not(home: pathlib.Path) -> None:
+    with pytest.raises(RuntimeError, match="unknown setting speed"):
+        start(home, "--option=fastdfs.speed=1")
 
 
 def test_ports_that_are_wanted(home: pathlib.Path) -> None:

@@ -15,6 +15,8 @@ import pytest
 from ansible_collections.polystore.storage.tests.support.servers import FdfsServer, start_fdfs
 from ansible_collections.polystore.storage.tests.unit.sandbox.fastdfs_calls import HEADER, Wire, vectors
 
+pytestmark = [pytest.mark.server, pytest.mark.fastdfs]
+
 VECTORS = vectors()
 ANSWERS: dict[str, dict[str, tuple[str | None, str]]] = {}
 for _one in VECTORS["answers"]:

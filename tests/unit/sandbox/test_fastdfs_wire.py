@@ -224,6 +224,7 @@ def test_refused_writes_and_a_closed_port(client: Client) -> None:
         ({"version": "6.06", "address_size": 46}, "6.06 has addresses of 16 bytes"),
         ({"trunk": "maybe"}, "trunk must be true or false"),
         ({"replication_seconds": "soon"}, "must be a number"),
+        ({"network_timeout": 0}, "network_timeout more than 0"),
         ({"dead": ["127.0.0.99"]}, "there is no 127.0.0.99"),
         ({"full": 7}, "full must be a list"),
         ({"groups": 3}, "groups cannot be changed while it runs"),

@@ -54,7 +54,7 @@ class FastDfs:
             later = settings.tracker_port + index - 1 if settings.tracker_port else 0
             bound[name] = self._bind([port], later if index else number, known.get(name, 0))[0]
         found = self._bind(list(self.storages.values()), settings.storage_port, known.get("storage", 0))
-        bound |= dict(zip(self.storages, found, strict=True))
+        bound |= {name: found[index] for index, name in enumerate(self.storages)}
         self.cluster.trackers = [(port.address, port.number) for port in self.trackers.values()]
         for name, port in self._ports().items():
             if self._runs(name):

@@ -78,6 +78,8 @@ class Settings:
             raise ValueError(f"{self.version} knows no read_only groups; they are there from 6.13 on")
         if not (1 <= self.groups <= 8 and 1 <= self.storages <= 8 and 1 <= self.trackers <= 4):
             raise ValueError("there can be 1 to 8 groups of 1 to 8 storages, and 1 to 4 trackers")
+        if not (self.buff_size >= 1024 and self.network_timeout > 0):
+            raise ValueError("buff_size must be at least 1024, and network_timeout more than 0")
         if not (1 <= self.store_paths <= 4 and 1 <= self.subdirs <= 256):
             raise ValueError("there can be 1 to 4 store_paths with 1 to 256 subdirs")
 

@@ -172,7 +172,9 @@ class StorageServer:
             if in_trunk:
                 where, storage.trunk_offset = slot(storage.trunk_offset, size)
             source = storage.source(settings.storage_ids)
-            name = new_name(place, source, int(time.time()), size, crc32, extension.decode(), appender, where)
+            name = ""
+            while not name or storage.stat(name):
+                name = new_name(place, source, int(time.time()), size, crc32, extension.decode(), appender, where)
             self._keep(came, name, size)
         request.stored = f"{self.group.name}/{name}"
         return self._given(name)

@@ -149,7 +149,8 @@ class Tracker:
 
     def _group_record(self, group: Group) -> bytes:
         cluster, settings = self.cluster, self.cluster.settings
-        total, free, reserved = map(min, zip(*(cluster.space(storage) for storage in group.storages), strict=True))
+        spaces = [cluster.space(storage) for storage in group.storages]
+        total, free, reserved = (min(space[index] for space in spaces) for index in range(3))
         values = {
             "total_mb": total,
             "free_mb": free,

@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Union
 
 from polystore_sandbox.fastdfs.settings import Settings
 from polystore_sandbox.faults import Fault, FaultPlan, RequestLog
@@ -90,7 +90,7 @@ class Request:
             raise Gone("as it was ordered")
 
 
-Body = bytes | Content | None  # None: no answer at all
+Body = Union[bytes, Content, None]  # None: no answer at all
 
 
 class Server(Protocol):
