@@ -96,7 +96,7 @@ class FileId(NamedTuple):
             raise ValueError("the slave's name %s has %d bytes; at most %d go" % (name, len(name), NAME_MOST))
         found = self.parse("%s/%s" % (self.group, name))
         if found.kind != "slave":  # servers tell slaves by their length, and take this one's content for its master's
-            raise ValueError("the slave's name %s is too short to be told from a master's: lengthen the prefix" % name)
+            raise ValueError("the slave's name %s is too short to be told from a master's: use a longer prefix" % name)
         return found
 
 
@@ -110,7 +110,7 @@ def check_group(group: str) -> str:
 def check_extension(extension: str) -> str:
     """An extension, without its dot, as it came; empty is none. Raises ValueError."""
     if not isinstance(extension, str) or (extension and not EXTENSION.match(extension)):
-        raise ValueError("%.60r is no extension: at most 6 letters, digits, - _ . and no dot at its start" % (extension,))
+        raise ValueError("%.60r is no extension: up to 6 letters, digits, - _ . and no dot first" % (extension,))
     return extension
 
 

@@ -99,7 +99,7 @@ class RequestError(FdfsError):
 
 
 class RefusedError(FdfsError):
-    """A server answered with a status. Nothing was done."""
+    """A server answered with a status: nothing was done. whole: an earlier try of the same may have been."""
 
 
 class LostError(FdfsError):
@@ -117,7 +117,7 @@ def refused(code: int, command: int, role: str, server: Any, what: str = "") -> 
         words = "no such group, or no active storage in it"
     operation = WORDS.get(command, "command %d" % command)
     told = "%s: %s %s answered %d (%s)" % (" ".join(filter(None, (operation, what))), role, server, code, name)
-    hint = HINTS.get((role, code), "")
+    hint = HINTS.get((role, code), "The log of that %s tells more" % role)
     if role == "storage" and code == 22:
         hint = "Is the id whole, the range inside the file, and the file an appender where it has to be one?"
         if command == REGENERATE:
@@ -264,8 +264,8 @@ def pack_metadata(metadata: Mapping[str, str]) -> bytes:
             pair.append(data)
         if not pair[0]:
             raise ValueError("metadata: a name is empty")
-        pairs.append(FIELD.join(pair))
-    return RECORD.join(sorted(pairs, key=lambda pair: pair.split(FIELD)[0]))
+        pairs.append((pair[0], pair[1]))
+    return RECORD.join(key + FIELD + content for key, content in sorted(pairs))
 
 
 def parse_metadata(body: bytes) -> dict[str, str]:
@@ -376,7 +376,7 @@ class _Layout:
     def records(self, body: bytes) -> Iterator[dict[str, Any]]:
         """Raises ValueError where text is no text or a port none."""
         for row in self.struct.iter_unpack(body):
-            found = {name: _text(x) if isinstance(x, bytes) else x for name, x in zip(self.names, row)}
+            found: dict[str, Any] = dict(zip(self.names, (_text(x) if isinstance(x, bytes) else x for x in row)))
             if not 0 <= found["storage_port"] < 65536:
                 raise ValueError(found["storage_port"])
             yield found
@@ -395,7 +395,7 @@ _LAST = " current_write_server store_path_count subdir_count_per_path current_tr
 _COUNTED = (
     "upload append modify truncate set_meta delete download get_meta create_link delete_link upload_bytes append_bytes "
     "modify_bytes download_bytes sync_in_bytes sync_out_bytes file_open file_read file_write"
-).split()
+)
 
 
 def _storage_layout(width: int, version: int, rw: bool, reserved: bool, connections: bool) -> _Layout:
@@ -407,7 +407,7 @@ def _storage_layout(width: int, version: int, rw: bool, reserved: bool, connecti
         *_numbers("upload_priority store_path_count subdir_count current_write_path storage_port"),
         *_numbers("http_port" * old),
         *[(name, "i") for name in ("conn_alloc", "conn_current", "conn_max") if connections],
-        *_numbers(" ".join("total_%s success_%s" % (name, name) for name in _COUNTED)),
+        *_numbers(" ".join("total_%s success_%s" % (name, name) for name in _COUNTED.split())),
         *_numbers("last_source_update last_sync_update last_synced_timestamp last_heart_beat_time"),
         ("if_trunk_server", "B"),
     )  # fmt: skip

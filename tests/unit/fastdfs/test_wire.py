@@ -151,6 +151,7 @@ def test_6_13_0_has_counts_where_others_have_ports() -> None:
 
 # --- metadata
 
+
 def test_metadata_as_servers_show_them() -> None:
     assert wire.parse_metadata(body_of(row_of("get metadata"))) == META
     assert wire.pack_metadata(META) == body_of(row_of("get metadata"))

@@ -1,0 +1,454 @@
+# Copyright: (c) 2026, polystore.storage contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""FastDFS: files stored, read and changed, trackers and storages tried in turn, for servers from 4.06 to 6.16.
+
+A request is repeated only where that does no harm: what only asks, what sets a state, and an upload that a storage
+cannot have got completely. Who gets LostError with whole = True for anything else cannot know whether it was done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, Callable, Optional, TypeVar, Union
+
+from ansible_collections.polystore.storage.plugins.module_utils.core.errors import Retry
+from ansible_collections.polystore.storage.plugins.module_utils.core.values import Counters
+from ansible_collections.polystore.storage.plugins.module_utils.fastdfs import wire
+from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.ids import FileId
+from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.lines import Line, Pool, Settings
+from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.wire import (
+    FdfsError,
+    FileInfo,
+    LostError,
+    Order,
+    RefusedError,
+    ReplyError,
+    RequestError,
+    Server,
+)
+
+__all__ = ("FdfsClient", "FdfsError", "FileId", "FileInfo", "LostError", "RefusedError", "ReplyError", "RequestError",
+           "Server", "Settings")  # fmt: skip
+HOME = 10.0  # seconds for which the storage that answers for a file's source is remembered, for questions only
+HOMES = 1024
+T = TypeVar("T")
+File = Union[str, FileId]
+Check = Optional[Callable[[Any], Any]]
+Opened = tuple[Line, Iterator[bytes]]
+
+
+class FdfsClient:
+    """One FastDFS cluster. Thread-safe; a fork gets its own connections. parallel: most idle connections a server.
+
+    Files are named by their whole id. All methods raise FdfsError; RequestError for what cannot be right.
+    """
+
+    def __init__(self, settings: Settings, parallel: int = 8) -> None:
+        self.settings, self.parallel = settings, parallel
+        self.counters = Counters()
+        self._pool = Pool(settings, self.counters, parallel)
+        self._retry = Retry(settings.retries)
+        self._tracker = 0  # the one that answered last
+        self._homes: dict[tuple[str, str], tuple[float, Server]] = {}
+
+    def close(self) -> None:
+        """Close the idle connections; the client can still be used."""
+        self._pool.close()
+
+    # --- how requests go
+
+    @staticmethod
+    def _right(command: int, function: Callable[..., T], *arguments: Any) -> T:
+        """What function makes of arguments; what it finds wrong with them is a RequestError."""
+        try:
+            return function(*arguments)
+        except ValueError as error:
+            operation = wire.WORDS[command]
+            raise RequestError("%s: %s" % (operation, error), operation=operation) from None
+
+    def _file(self, file_id: File, command: int) -> FileId:
+        return file_id if isinstance(file_id, FileId) else self._right(command, FileId.parse, file_id)
+
+    def _exchange(self, server: Server, role: str, order: Order, source: Any = None, check: Check = None) -> bytes:
+        """The reply's body. A request that may be repeated and has no content is, when a pooled connection broke."""
+        line, perhaps = self._pool.borrow(server, role), False
+        while True:
+            try:
+                line.send(order, source, check)
+                return line.reply(order)
+            except LostError as error:
+                if not line.reused or order.size or order.command in wire.ONCE:
+                    raise
+                perhaps = error.whole
+            except RefusedError as error:
+                error.whole = perhaps
+                raise
+            finally:
+                self._pool.give_back(line)
+            line = self._pool.borrow(server, role, fresh=True)
+
+    @staticmethod
+    def _parsed(parse: Callable[[bytes], T], body: bytes, order: Order, role: str, server: Server) -> T:
+        try:
+            return parse(body)
+        except ReplyError as error:
+            operation = wire.WORDS[order.command]
+            error.message = "%s: %s %s: %s" % (operation, role, server, error.message)
+            error.args = (error.message,)
+            error.operation, error.role, error.whole = operation, role, True
+            raise
+
+    def _track(self, order: Order, parse: Callable[[bytes], T]) -> T:
+        """What the first tracker says that can answer; the one that answered last is asked first."""
+        trackers = self.settings.trackers
+        start, refusal, trouble = self._tracker, None, None
+        for step in range(len(trackers)):
+            number = (start + step) % len(trackers)
+            try:
+                body = self._exchange(trackers[number], "tracker", order)
+                value = self._parsed(parse, body, order, "tracker", trackers[number])
+            except RefusedError as error:
+                if error.code == 22:
+                    raise
+                refusal = refusal or error  # one that has just been started knows no storages yet
+            except FdfsError as error:
+                trouble = trouble or error
+            else:
+                self._tracker = number
+                return value
+        if refusal is not None:
+            raise refusal
+        if trouble is None:
+            raise RequestError("No tracker is named", operation=wire.WORDS[order.command], fatal=True)
+        trouble.fatal = True
+        raise trouble
+
+    def _asked(self, order: Order, parse: Callable[[bytes], T]) -> T:
+        return self._retry.call(lambda: self._track(order, parse))
+
+    def _anywhere(self, file: FileId, first: int, use: Callable[[Server], T]) -> T:
+        """What use(storage) gives for the first storage that serves; first: FETCH or UPDATE is asked for first.
+
+        That a file is missing is believed of the storage that takes its changes only: others may lag behind.
+        """
+        kept: FdfsError | None = None
+        seen: set[Server] = set()
+        for command in (first, wire.UPDATE if first == wire.FETCH else wire.FETCH, wire.FETCH_ALL):
+            if kept is not None and kept.missing and command == wire.FETCH_ALL:
+                break
+            try:
+                servers = self._track(wire.file_order(command, file), wire.parse_place)
+            except FdfsError:
+                if kept is None:
+                    raise
+                continue
+            for server in servers:
+                if server in seen:
+                    continue
+                seen.add(server)
+                try:
+                    return use(server)
+                except FdfsError as error:
+                    final = isinstance(error, RefusedError) and not error.transient
+                    if final and (command == wire.UPDATE or not error.missing):
+                        raise
+                    kept = error if kept is None or kept.missing else kept
+        raise kept or LostError("No storage is named", operation="query fetch")
+
+    def _at_home(self, order: Order, file: FileId, parse: Callable[[bytes], T]) -> T:
+        """A question to the storage that takes a file's changes: it has seen one's own."""
+        key = (file.group, file.source)
+
+        def use(server: Server) -> T:
+            value = self._parsed(parse, self._exchange(server, "storage", order), order, "storage", server)
+            if key not in self._homes:
+                if len(self._homes) >= HOMES:
+                    self._homes.clear()
+                self._homes[key] = (time.monotonic(), server)
+            return value
+
+        since, home = self._homes.get(key, (0.0, None))
+        if home is not None and time.monotonic() - since < HOME:
+            try:
+                return use(home)
+            except FdfsError as error:
+                if isinstance(error, RefusedError) and not error.transient:
+                    raise
+        self._homes.pop(key, None)
+        return self._retry.call(lambda: self._anywhere(file, wire.UPDATE, use))
+
+    @staticmethod
+    def _careful(function: Callable[[], T], order: Order) -> T:
+        """function(), whose errors stay transient only where the order may be sent once more."""
+        try:
+            return function()
+        except FdfsError as error:
+            done = error.begun if order.command == wire.APPEND else error.whole
+            if error.role == "storage" and done and order.command in wire.ONCE:
+                error.transient = False
+            raise
+
+    def _change(self, order: Order, file: FileId, factory: Any = None, check: Check = None) -> tuple[bytes, Server]:
+        """(the reply's body, who sent it) of a change; the tracker names the storage anew each time."""
+
+        def once() -> tuple[bytes, Server]:
+            server = self._track(wire.file_order(wire.UPDATE, file), wire.parse_place)[0]
+            if factory is None or not order.size:
+                return self._exchange(server, "storage", order), server
+            with contextlib.closing(factory()) as source:
+                return self._exchange(server, "storage", order, source, check), server
+
+        return self._retry.call(lambda: self._careful(once, order))
+
+    # --- the cluster
+
+    def groups(self) -> list[dict[str, Any]]:
+        """All groups; the keys are wire.GROUP_KEYS, None for what the version does not tell."""
+        return self._asked(Order(wire.LIST_GROUPS), wire.parse_groups)
+
+    def group(self, name: str) -> dict[str, Any]:
+        """One group, as in groups(). Raises RefusedError, code 2, where there is none."""
+        order = self._right(wire.LIST_GROUP, wire.group_order, wire.LIST_GROUP, name)
+
+        def single(body: bytes) -> dict[str, Any]:
+            rows = wire.parse_groups(body)
+            if len(rows) != 1:
+                raise ReplyError("The reply holds %d groups" % len(rows))
+            return rows[0]
+
+        return self._asked(order, single)
+
+    def storages(self, group: str, storage: str = "") -> list[dict[str, Any]]:
+        """The storages of a group, or the one with this id; the keys are state and wire.STORAGE_KEYS."""
+        order = self._right(wire.LIST_STORAGES, wire.group_order, wire.LIST_STORAGES, group, storage)
+        return self._asked(order, wire.parse_storages)
+
+    def leader(self) -> Server:
+        """The leading tracker; RefusedError, code 22, before 6.15.5."""
+        return self._asked(Order(wire.LEADER), wire.parse_leader)
+
+    def ping(self, server: Server, role: str = "tracker") -> None:
+        """Raises FdfsError where no tracker or storage answers."""
+        self._exchange(server, role, Order(wire.ACTIVE_TEST))
+
+    def store(self, group: str | None = None, every: bool = False) -> tuple[str, list[Server], int]:
+        """(group, storages, store path number) for an upload. every: all storages that could take it."""
+        return self._asked(self._store_order(group, every), wire.parse_store)
+
+    def _store_order(self, group: str | None, every: bool = False) -> Order:
+        some = wire.STORE_ALL if every else wire.STORE
+        command = some if group is None else (wire.STORE_ALL_IN if every else wire.STORE_IN)
+        return self._right(command, wire.group_order, command, group)
+
+    def places(self, file_id: File, which: str = "fetch") -> list[Server]:
+        """Storages for a file, whether it exists or not. which: fetch (one to read), update (one to change), all."""
+        command = {"fetch": wire.FETCH, "update": wire.UPDATE, "all": wire.FETCH_ALL}[which]
+        return self._asked(wire.file_order(command, self._file(file_id, command)), wire.parse_place)
+
+    # --- files come and go
+
+    def upload(
+        self, factory: Callable[[], Any], length: int, *, extension: str = "", group: str | None = None,
+        appender: bool = False, check: Check = None,
+    ) -> FileId:  # fmt: skip
+        """Store length bytes of what factory() returns (it has read() and close()); the new file's id.
+
+        An ordinary file is sent from where it stands, without copies. check(source) is called before the last bytes
+        leave: what it raises ends the upload, and nothing is stored.
+        """
+        command = wire.UPLOAD_APPENDER if appender else wire.UPLOAD
+        self._right(command, wire.upload_order, length, extension, appender, 0)
+        asking = self._store_order(group)
+        order = Order(command, b"", length, group or "")
+
+        def once() -> FileId:
+            name, servers, path = self._track(asking, wire.parse_store)
+            sending = wire.upload_order(length, extension, appender, path)._replace(what="to " + name)
+            try:
+                return self._take(sending, servers[0], factory, check)
+            except LostError as error:
+                if error.begun:
+                    raise
+                trouble = error
+            for server in self._track(self._store_order(name, every=True), wire.parse_store)[1]:
+                if server != servers[0]:
+                    try:
+                        return self._take(sending, server, factory, check)
+                    except LostError as error:
+                        if error.begun:
+                            raise
+            raise trouble
+
+        file = self._retry.call(lambda: self._careful(once, order))
+        if (group and file.group != group) or (file.fixed and file.size != length):
+            told = "upload: the new id %s is of another group or size than what was sent" % file.text
+            raise ReplyError(told, operation="upload", hint="Delete it: nothing else knows of it")
+        return file
+
+    def _take(self, order: Order, server: Server, factory: Callable[[], Any], check: Check) -> FileId:
+        with contextlib.closing(factory()) as source:
+            body = self._exchange(server, "storage", order, source, check)
+        return self._parsed(wire.parse_id, body, order, "storage", server)
+
+    def upload_slave(
+        self, master: File, prefix: str, factory: Callable[[], Any], length: int, *, extension: str = "",
+        check: Check = None,
+    ) -> FileId:  # fmt: skip
+        """Store a slave under the id that FileId.slave tells; RefusedError, code 17, where there is one."""
+        file = self._file(master, wire.UPLOAD_SLAVE)
+        expected = self._right(wire.UPLOAD_SLAVE, file.slave, prefix, extension)
+        order = self._right(wire.UPLOAD_SLAVE, wire.slave_order, file, length, prefix, extension)
+        body, server = self._change(order, file, factory, check)
+        found = self._parsed(wire.parse_id, body, order, "storage", server)
+        if found != expected:
+            told = "upload slave: it was stored as %s, not as %s" % (found, expected)
+            raise ReplyError(told, operation="upload slave", hint="Delete it: nothing else knows of it")
+        return found
+
+    def delete(self, file_id: File) -> bool:
+        """Delete a file with its metadata, not its slaves; False where there was none."""
+        file = self._file(file_id, wire.DELETE)
+        order = wire.file_order(wire.DELETE, file)
+        perhaps = False  # an earlier try may have done it
+
+        def once() -> bool:
+            nonlocal perhaps
+            try:
+                server = self._track(wire.file_order(wire.UPDATE, file), wire.parse_place)[0]
+                self._exchange(server, "storage", order)
+                return True
+            except FdfsError as error:
+                if error.missing:
+                    return perhaps or error.whole
+                perhaps = perhaps or (error.whole and error.role == "storage")
+                raise
+
+        return self._retry.call(once)
+
+    # --- appenders
+
+    def append(self, file_id: File, factory: Callable[[], Any], length: int, check: Check = None) -> None:
+        """Add length bytes to an appender. It is never sent twice; nothing is sent for 0 bytes."""
+        self._appender(wire.APPEND, file_id, (length,), factory, check)
+
+    def modify(self, file_id: File, offset: int, factory: Callable[[], Any], length: int, check: Check = None) -> None:
+        """Write length bytes at offset, at most the appender's size. Nothing is sent for 0 bytes."""
+        self._appender(wire.MODIFY, file_id, (offset, length), factory, check)
+
+    def truncate(self, file_id: File, size: int) -> None:
+        """Cut an appender, or extend it with zeros (from 5.12 on)."""
+        self._appender(wire.TRUNCATE, file_id, (size,))
+
+    def _appender(
+        self, command: int, file_id: File, numbers: tuple[int, ...], factory: Any = None, check: Check = None
+    ) -> None:
+        file = self._file(file_id, command)
+        order = self._right(command, wire.appender_order, command, file, *numbers)
+        if order.size or command == wire.TRUNCATE:  # what changes nothing is answered in an odd way
+            self._change(order, file, factory, check)
+
+    def regenerate(self, file_id: File) -> FileId:
+        """Make an appender a normal file; its new id, the old one is gone (from 6.02 on)."""
+        file = self._file(file_id, wire.REGENERATE)
+        order = wire.file_order(wire.REGENERATE, file)
+        body, server = self._change(order, file)
+        return self._parsed(wire.parse_id, body, order, "storage", server)
+
+    # --- what is known of files
+
+    def info(self, file_id: File, crc32: bool = True) -> FileInfo | None:
+        """What the storage that takes its changes says of a file; None where it is not. crc32: have it computed."""
+        file = self._file(file_id, wire.INFO)
+        order = wire.file_order(wire.INFO, file, wire.NO_LOG | (0 if crc32 else wire.NO_CRC32))
+        try:
+            return self._at_home(order, file, wire.parse_info)
+        except RefusedError as error:
+            if error.missing:
+                return None
+            raise
+
+    def get_metadata(self, file_id: File) -> dict[str, str]:
+        """The metadata, {} where a file has none. Raises RefusedError, code 2, where there is no file."""
+        file = self._file(file_id, wire.GET_METADATA)
+        try:
+            return self._at_home(wire.file_order(wire.GET_METADATA, file), file, wire.parse_metadata)
+        except RefusedError as error:
+            if not error.missing or self.info(file, crc32=False) is None:
+                raise
+            return {}
+
+    def set_metadata(self, file_id: File, metadata: Mapping[str, str], merge: bool = False) -> None:
+        """Set all metadata (none: they are removed), or with merge add and change these."""
+        file = self._file(file_id, wire.SET_METADATA)
+        order = self._right(wire.SET_METADATA, wire.metadata_order, file, metadata, merge)
+        if metadata or not merge:
+            self._change(order, file)
+
+    # --- content
+
+    @contextlib.contextmanager
+    def stream(self, file_id: File, offset: int = 0, length: int | None = None) -> Iterator[Iterator[bytes]]:
+        """The content from offset on in blocks, in bounded memory. length: at most so many bytes; None: to the end.
+
+        What can never change goes on at another storage when a connection breaks in its midst.
+        """
+        file = self._file(file_id, wire.DOWNLOAD)
+        self._right(wire.DOWNLOAD, wire.sized, offset, "offset")
+        if length is not None:
+            self._right(wire.DOWNLOAD, wire.sized, length, "length")
+        size = file.size
+        if size is None or offset >= size or length == 0:  # then nothing else would tell that the file is not there
+            info = self.info(file, crc32=False)
+            if info is None:
+                raise wire.refused(2, wire.DOWNLOAD, "storage", "of " + file.group, file.text)
+            size = info.size
+        if offset > size:
+            told = "download %s: it has %d bytes, and its content from %d on was asked for" % (file, size, offset)
+            raise RequestError(told, operation="download")
+        count = size - offset if length is None else min(length, size - offset)
+        held = [self._open(file, offset, count)] if count else []
+        try:
+            yield self._blocks(file, offset, count, held)
+        finally:
+            for line, _blocks in held:
+                self._pool.give_back(line)
+
+    def read(self, file_id: File, offset: int = 0, length: int | None = None) -> bytes:
+        """The content, or a part of it, as one value."""
+        with self.stream(file_id, offset, length) as blocks:
+            return b"".join(blocks)
+
+    def _open(self, file: FileId, offset: int, count: int) -> Opened:
+        """A connection on which count bytes come; there is at least one."""
+        order = wire.download_order(file, offset, count)
+
+        def begin(server: Server) -> Opened:
+            line = self._pool.borrow(server, "storage")
+            while True:
+                try:
+                    line.send(order)
+                    return line, line.content(order)
+                except BaseException as error:
+                    self._pool.give_back(line)
+                    if not isinstance(error, LostError) or not line.reused:
+                        raise
+                line = self._pool.borrow(server, "storage", fresh=True)
+
+        return self._retry.call(lambda: self._anywhere(file, wire.FETCH, begin))
+
+    def _blocks(self, file: FileId, offset: int, count: int, held: list[Opened]) -> Iterator[bytes]:
+        tries = 0
+        while count:
+            try:
+                for block in held[0][1]:
+                    offset, count = offset + len(block), count - len(block)
+                    yield block
+            except LostError:
+                if not file.fixed or tries >= self.settings.retries:
+                    raise
+                tries += 1
+                held.pop()[0].close()
+                held.append(self._open(file, offset, count))
