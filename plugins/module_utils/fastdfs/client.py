@@ -437,7 +437,8 @@ class FdfsClient:
                         raise
                 line = self._pool.borrow(server, "storage", fresh=True)
 
-        return self._retry.call(lambda: self._anywhere(file, wire.FETCH, begin))
+        first = wire.FETCH if file.fixed else wire.UPDATE  # of what can change another storage may have an old state
+        return self._retry.call(lambda: self._anywhere(file, first, begin))
 
     def _blocks(self, file: FileId, offset: int, count: int, held: list[Opened]) -> Iterator[bytes]:
         tries = 0

@@ -29,6 +29,7 @@ from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.wire imp
 
 PORT = 22122
 BLOCK = 1 << 18
+AHEAD = 4096  # bytes of a reply that are read at once: most replies whole
 SMALL = 1 << 16  # content up to here leaves together with its header
 IDLE = 25.0  # seconds after which a connection is not used again: servers close theirs after 30 or 60
 CONF_DEEP, CONF_LONG = 8, 1 << 20
@@ -156,7 +157,7 @@ class Line:
     def __init__(self, server: Server, role: str, settings: Settings, counters: Counters) -> None:
         self.server, self.role, self.timeout, self.counters = server, role, settings.timeout, counters
         self.clean, self.reused, self.since, self._whole, self._begun = True, False, time.monotonic(), False, False
-        self._what = "connect to"
+        self._what, self._ahead = "connect to", b""
         self._command = 0
         try:
             self._socket = socket.create_connection(server, settings.connect_timeout)
@@ -288,6 +289,9 @@ class Line:
 
     def _some(self, most: int, until: float) -> bytes:
         """1 to most bytes, before the clock (monotonic) shows until."""
+        if self._ahead:
+            data, self._ahead = self._ahead[:most], self._ahead[most:]
+            return data
         while True:
             left = until - time.monotonic()
             if left <= 0 or not self._reading.poll(left * 1000 + 1):
@@ -315,13 +319,16 @@ class Line:
 
     def _header(self, order: Order, until: float) -> int:
         """The length of the body that comes. Raises RefusedError for a status."""
-        length, command, status = wire.HEADER.unpack(self._exactly(10, until))
+        data = self._some(AHEAD, until)
+        while len(data) < 10:
+            data += self._some(AHEAD, until)
+        length, command, status = wire.HEADER.unpack(data[:10])
+        self._ahead = data[10:]
         if command != wire.REPLY:
             raise self._strange("this is no reply (command %d)" % command)
         if status:
-            kept = self.role == "tracker" and status != 22
-            self.clean = not length and (kept or (status == 2 and order.command in wire.USABLE))
-            self.since = time.monotonic()
+            if not length and (self.role == "tracker" and status != 22 or status == 2 and order.command in wire.USABLE):
+                self._done()
             raise wire.refused(status, order.command, self.role, self.server, order.what)
         return int(length)
 
@@ -332,8 +339,12 @@ class Line:
         if length > order.most:
             raise self._strange("a reply of %d bytes; at most %d are due" % (length, order.most))
         body = self._exactly(length, until)
-        self.clean, self.since = True, time.monotonic()
+        self._done()
         return body
+
+    def _done(self) -> None:
+        """The exchange is over; who has sent more than its reply is not trusted with another one."""
+        self.clean, self.since = not self._ahead, time.monotonic()
 
     def content(self, order: Order) -> Iterator[bytes]:
         """The content in blocks, the connection clean after the last; its length is checked before the first."""
@@ -349,7 +360,7 @@ class Line:
             left -= len(block)
             self.counters.add(bytes_received=len(block))
             if not left:
-                self.clean, self.since = True, time.monotonic()
+                self._done()
             yield block
 
 

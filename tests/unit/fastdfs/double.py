@@ -219,5 +219,6 @@ def nowhere() -> Server:
 
 def still_used(double: Double, client: FdfsClient, before: int) -> bool:
     """Whether the next request goes over the connection of the one numbered before."""
+    connection = double.seen[before].connection
     client.ping(double.server, "storage")
-    return double.seen[-1].connection == double.seen[before].connection
+    return double.seen[-1].connection == connection

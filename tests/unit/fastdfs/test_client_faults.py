@@ -22,6 +22,7 @@ from ansible_collections.polystore.storage.tests.unit.fastdfs.double import (
     APPENDER,
     CONTENT,
     NORMAL,
+    SLAVE,
     Call,
     Double,
     drops,
@@ -239,6 +240,26 @@ def test_a_connection_that_was_closed_meanwhile_is_replaced(pair: Pair) -> None:
         [line] = [idle[0] for idle in client._pool._idle.values() if idle][:1]
         line._reading.poll(5000)  # until the end has come to us
         assert len(double.of(wire.APPEND)) == number + 1
+
+
+def test_who_says_more_than_was_asked_is_not_asked_again_there(pair: Pair) -> None:
+    double, client = pair
+    for more in (b"\0", wire.HEADER.pack(0, wire.REPLY, 0)):
+        double.on[wire.DOWNLOAD] = lambda call, more=more: call.send(wire.HEADER.pack(14, 100, 0) + CONTENT + more)
+        assert client.read(NORMAL) == CONTENT
+        assert not still_used(double, client, -1)
+    double.on[wire.DELETE] = lambda call: call.send(wire.HEADER.pack(3, 100, 2) + b"why")
+    assert not client.delete(NORMAL)
+    assert not still_used(double, client, -1)
+
+
+def test_what_can_change_is_read_where_it_is_changed(pair: Pair) -> None:
+    double, client = pair
+    double.on[wire.INFO] = says(info(5))
+    double.on[wire.DOWNLOAD] = says(b"small")
+    double.on[wire.FETCH] = says(status=2)
+    assert client.read(SLAVE) == client.read(APPENDER) == b"small"
+    assert wire.FETCH not in double.commands()
 
 
 def test_a_fork_gets_its_own_connections(pair: Pair, monkeypatch: Any) -> None:
