@@ -15,8 +15,9 @@ from ansible_collections.polystore.storage.plugins.module_utils.core.errors impo
 from ansible_collections.polystore.storage.plugins.module_utils.fastdfs import wire
 from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.ids import FileId
 from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.wire import Order, ReplyError, Server
+from ansible_collections.polystore.storage.tests.unit.fastdfs.recorded import ANSWERS, REQUESTS, reply
 
-VECTORS = json.loads((pathlib.Path(__file__).parent / "vectors.json").read_text("utf-8"))
+RECORDS = json.loads((pathlib.Path(__file__).parent / "records.json").read_text("utf-8"))
 PARSERS: dict[int, Callable[[bytes], Any]] = {
     **dict.fromkeys((11, 21, 23, 38), wire.parse_id),
     **dict.fromkeys((90, 91), wire.parse_groups),
@@ -29,17 +30,8 @@ PARSERS: dict[int, Callable[[bytes], Any]] = {
 }
 
 
-def row_of(step: str, version: str = "6.16.1", mode: str = "16") -> dict[str, Any]:
-    [row] = [row for row in VECTORS if (row["step"], row["version"], row["mode"]) == (step, version, mode)]
-    return dict(row)
-
-
-def body_of(row: dict[str, Any]) -> bytes:
-    return bytes.fromhex(row["reply"])[10:]
-
-
 def id_of(step: str) -> FileId:
-    return wire.parse_id(body_of(row_of(step)))
+    return wire.parse_id(reply(step))
 
 
 NORMAL, APPENDER, SLAVE = id_of("upload"), id_of("upload appender"), id_of("upload slave")
@@ -51,7 +43,7 @@ ORDERS: dict[str, tuple[Order, bytes]] = {
     "list one group": (wire.group_order(wire.LIST_GROUP, "group1"), b""),
     "list one group missing": (wire.group_order(wire.LIST_GROUP, "nogroup"), b""),
     "list storages by id": (wire.group_order(wire.LIST_STORAGES, "group1", "127.0.0.1"), b""),
-    "list groups": (Order(wire.LIST_GROUPS), b""),
+    "list all groups": (Order(wire.LIST_GROUPS), b""),
     "list storages": (wire.group_order(wire.LIST_STORAGES, "group1"), b""),
     "query leader": (Order(wire.LEADER), b""),
     "query store": (wire.group_order(wire.STORE), b""),
@@ -94,58 +86,66 @@ ORDERS: dict[str, tuple[Order, bytes]] = {
 def test_requests_are_what_real_servers_were_sent(step: str) -> None:
     order, content = ORDERS[step]
     assert order.size == len(content)
-    assert (order.head + content).hex() == row_of(step)["request"]
+    assert (order.head + content).hex() == REQUESTS[step].hex()
 
 
-@pytest.mark.parametrize("row", VECTORS, ids=lambda row: "%(version)s-%(mode)s-%(step)s" % row)
-def test_replies_of_real_servers_are_understood(row: dict[str, Any]) -> None:
-    reply, command = bytes.fromhex(row["reply"]), bytes.fromhex(row["request"])[8]
-    length, kind, status = wire.HEADER.unpack(reply[:10])
-    assert (kind, length, status) == (wire.REPLY, len(reply) - 10, row["status"])
-    if status or command not in PARSERS:
-        return
-    found = PARSERS[command](reply[10:])
-    for key, value in row.get("decoded", {}).items():
-        if row["version"] != "6.13.0" or key in found[0]:
-            assert found[0][key] == value, key
+@pytest.mark.parametrize("run", sorted({answer.run for answer in ANSWERS}))
+def test_replies_of_real_servers_are_understood(run: str) -> None:
+    answers = [answer for answer in ANSWERS if answer.run == run]
+    assert len(answers) > 5
+    for answer in answers:
+        length, command, status = wire.HEADER.unpack(answer.reply[:10])
+        assert command == wire.REPLY, answer.step
+        if not status and answer.command in PARSERS:
+            assert PARSERS[answer.command](answer.body) is not None, answer.step
+        if status:
+            assert length == 0 and status in wire.ERRNO, answer.step
+
+
+@pytest.mark.parametrize("row", RECORDS, ids=lambda row: "%(length)d" % row)
+def test_every_field_of_every_layout(row: dict[str, Any]) -> None:
+    body, storage = reply(row["step"], row["run"]), "storages" in row["step"]
+    assert len(body) == row["length"]
+    [found] = (wire.parse_storages if storage else wire.parse_groups)(body)
+    assert {key: found[key] for key in row["record"]} == row["record"]
+    assert {key for key, value in found.items() if value is not None} >= set(row["record"])
+    assert {row["length"] for row in RECORDS} == {*wire.GROUPS, *wire.STORAGES}
 
 
 def test_addresses_of_both_widths_and_of_two_storages() -> None:
     one = ("group1", [Server("127.0.0.1", 23000)], 0)
-    assert wire.parse_store(body_of(row_of("query store"))) == one
-    assert wire.parse_store(body_of(row_of("query store", mode="46"))) == one
+    assert wire.parse_store(reply("query store")) == one
+    assert wire.parse_store(reply("query store", "6.16.1-46")) == one
     both = [Server("127.0.0.3", 23000), Server("127.0.0.4", 23000)]
-    fetch = [body_of(row) for row in VECTORS if row["step"] == "fetch all of two"]
+    fetch = [answer.body for answer in ANSWERS if answer.step == "query fetch all two"]
     assert sorted({len(body) for body in fetch}) == [54, 62, 114, 122]
     assert all(wire.parse_place(body) == both for body in fetch)
-    store = [wire.parse_store(body_of(row)) for row in VECTORS if row["step"] == "store all of two"]
+    store = [wire.parse_store(answer.body) for answer in ANSWERS if answer.step == "query store all two"]
     assert len(store) > 1 and all((group, sorted(found)) == ("group1", both) for group, found, _path in store)
-    assert wire.parse_leader(body_of(row_of("query leader"))) == Server("127.0.0.2", 22122)
+    assert wire.parse_leader(reply("query leader")) == Server("127.0.0.2", 22122)
 
 
 def test_what_a_file_info_says() -> None:
-    info = wire.parse_info(body_of(row_of("query file info")))
+    info = wire.parse_info(reply("query file info"))
     assert info == (14, NORMAL.created, 235977309, "127.0.0.1")
-    assert wire.parse_info(body_of(row_of("query file info", mode="46")))[::2] == (14, 235977309)
-    assert wire.parse_info(body_of(row_of("query file info", "5.11")))[2] == 2573655733  # was negative on the wire
+    assert wire.parse_info(reply("query file info", "6.16.1-46"))[::2] == (14, 235977309)
+    assert wire.parse_info(reply("query file info", "5.11-16"))[2] == 2573655733  # was negative on the wire
     assert NORMAL.size == 14 and NORMAL.crc32 == 235977309 and EMPTY.size == 0
 
 
 def test_the_versions_and_lengths_of_storage_records() -> None:
-    found = {(len(body_of(row)), wire.parse_storages(body_of(row))[0]["version"]) for row in VECTORS
-             if row["step"] == "list storages" and not row["status"]}  # fmt: skip
+    alone = [answer for answer in ANSWERS if answer.step == "list storages after" and "two" not in answer.run]
+    found = {(len(answer.body), wire.parse_storages(answer.body)[0]["version"]) for answer in alone}
     assert {length for length, _version in found} == set(wire.STORAGES)
-    assert (612, "5.04") in found and (487, "6.15.0") in found
-    [row] = [row for row in VECTORS if row["step"] == "list storages storage down" and row["version"] == "6.16.1"
-             and row["mode"] == "16"]  # fmt: skip
-    [down] = wire.parse_storages(body_of(row))
+    assert {(600, "5.03"), (612, "5.04"), (612, "6.10."), (642, "6.11."), (487, "6.15.0")} < found
+    [down] = wire.parse_storages(reply("list storages storage down"))
     assert (down["state"], down["rw_mode"], down["http_port"], down["if_trunk_server"]) == ("OFFLINE", 6, None, False)
 
 
 def test_6_13_0_has_counts_where_others_have_ports() -> None:
-    [found] = wire.parse_groups(body_of(row_of("list groups", "6.13.0", "46")))
+    [found] = wire.parse_groups(reply("list all groups after", "6.13.0-46"))
     assert (found["http_port"], found["readable_count"], found["writable_count"]) == (None, 1, 1)
-    [found] = wire.parse_groups(body_of(row_of("list groups", "6.12.2", "46")))
+    [found] = wire.parse_groups(reply("list all groups after", "6.12.2-46"))
     assert (found["http_port"], found["readable_count"], found["active_count"]) == (8888, None, 1)
 
 
@@ -153,11 +153,11 @@ def test_6_13_0_has_counts_where_others_have_ports() -> None:
 
 
 def test_metadata_as_servers_show_them() -> None:
-    assert wire.parse_metadata(body_of(row_of("get metadata"))) == META
-    assert wire.pack_metadata(META) == body_of(row_of("get metadata"))
-    [(name, value)] = wire.parse_metadata(body_of(row_of("get metadata cut"))).items()
+    assert wire.parse_metadata(reply("get metadata")) == META
+    assert wire.pack_metadata(META) == reply("get metadata")
+    [(name, value)] = wire.parse_metadata(reply("get metadata cut")).items()
     assert name == "n" * 64 and value.startswith("v" * 256)  # what came after the cut is not the value
-    assert wire.parse_metadata(body_of(row_of("get metadata empty value"))) == {"k": ""}
+    assert wire.parse_metadata(reply("get metadata empty value")) == {"k": ""}
     assert wire.parse_metadata(b"a\x02caf\xc3\x01b") == {"a": "caf\\xc3", "b": ""}
     assert wire.parse_metadata(b"") == {} == wire.parse_metadata(b"\1\1")
 

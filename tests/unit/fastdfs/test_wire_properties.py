@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from ansible_collections.polystore.storage.plugins.module_utils.fastdfs import wire
 from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.wire import ReplyError
-from ansible_collections.polystore.storage.tests.unit.fastdfs.test_wire import PARSERS, VECTORS, body_of
+from ansible_collections.polystore.storage.tests.unit.fastdfs.recorded import ANSWERS
+from ansible_collections.polystore.storage.tests.unit.fastdfs.test_wire import PARSERS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -110,7 +111,7 @@ def test_metadata_are_read_as_written(metadata: dict[str, str]) -> None:
 # --- garbage
 
 LENGTHS = (0, 15, 16, 39, 40, 55, 60, 62, 69, 70, 105, 113, 122, 487, 509, 517, 600, 612, 642, 644)
-SEEDS = sorted({body_of(row) for row in VECTORS if not row["status"] and len(row["reply"]) > 20})
+SEEDS = sorted({answer.body for answer in ANSWERS if len(answer.body) > 10})
 
 
 def garbage(chance: random.Random) -> bytes:
