@@ -271,8 +271,8 @@ class Line:
             else:
                 self._give(order.head)
             self._whole = True
-        except (_Early, ConnectionError) as error:
-            words = _words(error) if isinstance(error, ConnectionError) else "it closed the connection"
+        except (_Early, OSError) as error:
+            words = _words(error) if isinstance(error, OSError) else "it closed the connection"
             raise self._reason(order, words) from None
 
     def _reason(self, order: Order, words: str) -> StorageError:

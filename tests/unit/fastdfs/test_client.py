@@ -85,7 +85,7 @@ def test_content_arrives_whole_from_files_and_readers(pair: Pair, tmp_path: path
     path = tmp_path / "content"
     path.write_bytes(b"before" + data)
     came = []
-    checked = []
+    checked: list[Any] = []
 
     def take(call: Call) -> None:
         came.append(call.seen.body + call.take(call.seen.length - len(call.seen.body)))

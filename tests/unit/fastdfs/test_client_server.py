@@ -18,6 +18,7 @@ from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.client i
 from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.ids import crc32
 from ansible_collections.polystore.storage.tests.support.servers import FdfsServer
 
+pytestmark = [pytest.mark.server, pytest.mark.fastdfs]
 CONTENT = b"hello fastdfs\n"
 
 
