@@ -77,9 +77,11 @@ def stages() -> list[Stage]:
     where = "core %s, Keystone" % ends[-1]
     found.append(Stage("keystone", command, 25, where, "keystone", {"POLYSTORE_AUTH": "v3"}))
     # Everything that talks to Alluxio, with real ones instead of the stand-in; and what "test" leaves out as too long.
-    command = tests(ends[-1], "alluxio", [], "-m", "alluxio or role")
+    outages = "tests/unit/faults/test_alluxio_outages.py"  # whose parts only a real one has
+    suites = ["contract", "conformance", "integration"]
+    command = tests(ends[-1], "alluxio", suites, "-m", "alluxio or role", outages)
     where = "core %s, real Alluxio 2.9.6 and 1.8.1" % ends[-1]
-    found.append(Stage("alluxio", command, 25, where, "alluxio", {"POLYSTORE_ALLUXIO": "real"}))
+    found.append(Stage("alluxio", command, 35, where, "alluxio", {"POLYSTORE_ALLUXIO": "real"}))
     for core in runnable:
         if core == default:
             continue  # the stage "test" has run them
