@@ -149,7 +149,7 @@ def run(stage: Stage) -> Outcome:
     if match := re.search(r"^lint: (\d+) passed, (\d+) failed$", "".join(said), re.MULTILINE):
         total = Count(int(match[1]) + int(match[2]), int(match[2]))
     if stage.report and (shaky := unsteady(report)):
-        note = "; ".join(filter(None, (note, "unsteady: " + ", ".join(name for _place, name in shaky))))
+        note = "; ".join(filter(None, (note, "unsteady: " + ", ".join(shaky))))
     passed, failed = total.tests - total.failed - total.skipped, total.failed
     if not total.tests:
         passed = int(code == 0)
