@@ -33,6 +33,7 @@ SUITES = {
     "integration": "tests/integration",
 }
 FEW = 5  # more failures than this are no accident
+TESTS_FAILED = 1  # pytest's exit code
 
 
 class Count(NamedTuple):
@@ -54,17 +55,13 @@ class Count(NamedTuple):
         )
 
 
-def cases(report: pathlib.Path) -> dict[tuple[str, str], ElementTree.Element]:
-    """The tests of a JUnit report by class and name. Empty when pytest died before it wrote one."""
-    if not report.exists():
-        return {}
-    found = ElementTree.parse(report).getroot().iter("testcase")
-    return {(case.get("classname") or "", case.get("name") or ""): case for case in found}
+class Case(NamedTuple):
+    """What became of one test. unsteady: it failed, and passed when it was tried once more."""
 
-
-def failed(case: ElementTree.Element) -> bool:
-    """Whether a test failed, or what it needs could not be set up."""
-    return case.find("failure") is not None or case.find("error") is not None
+    failed: bool
+    skipped: bool
+    seconds: float
+    unsteady: bool = False
 
 
 def again(report: pathlib.Path) -> pathlib.Path:
@@ -72,23 +69,37 @@ def again(report: pathlib.Path) -> pathlib.Path:
     return report.with_name(report.stem + "-again.xml")
 
 
-def unsteady(report: pathlib.Path) -> list[tuple[str, str]]:
+def _read(report: pathlib.Path) -> dict[str, Case]:
+    """The tests of one JUnit report by class and name. Empty when pytest died before it wrote one."""
+    found: dict[str, Case] = {}
+    for case in ElementTree.parse(report).getroot().iter("testcase") if report.exists() else ():
+        failed = case.find("failure") is not None or case.find("error") is not None
+        one = Case(failed, case.find("skipped") is not None, float(case.get("time") or 0))
+        found["%s::%s" % (case.get("classname"), case.get("name"))] = one
+    return found
+
+
+def cases(report: pathlib.Path) -> dict[str, Case]:
+    """The tests of a run by class and name, with what trying again came to."""
+    found, second = _read(report), _read(again(report))
+    for name in found.keys() & second.keys():
+        if found[name].failed and not second[name].failed:
+            found[name] = found[name]._replace(failed=False, unsteady=True)
+    return found
+
+
+def unsteady(report: pathlib.Path) -> list[str]:
     """Those tests that failed and passed when they were tried once more."""
-    second = cases(again(report))
-    return [
-        name for name, case in cases(report).items() if failed(case) and name in second and not failed(second[name])
-    ]
+    return sorted(name for name, case in cases(report).items() if case.unsteady)
 
 
 def counts(report: pathlib.Path) -> dict[str, Count]:
-    """Per suite directory, what a JUnit report says, with what trying again came to."""
+    """Per suite directory, what the tests of a run came to."""
     found: dict[str, Count] = {}
-    steadied = unsteady(report)
     for name, case in cases(report).items():
-        parts = name[0].split(".")
+        parts = name.split("::")[0].split(".")
         suite = next((key for key, path in SUITES.items() if parts[:2] == path.split("/")), "collection")
-        bad = failed(case) and name not in steadied
-        one = Count(1, int(bad), int(case.find("skipped") is not None), float(case.get("time") or 0))
+        one = Count(1, int(case.failed), int(case.skipped), case.seconds)
         found[suite] = found.get(suite, Count()) + one
     return found
 
@@ -133,19 +144,22 @@ def run(
             sys.exit("There is nothing to run in %s" % ", ".join(suites))
         workers = min(2, os.cpu_count() or 1)
         pytest = [str(interpreter), "-m", "pytest", "-q", "-o", "cache_dir=%s" % junit.with_suffix(".cache")]
-        first = ["--junitxml=%s" % junit, "-n", str(workers), "--dist=worksteal"]
+        first = ["--junitxml=%s" % junit, "--cache-clear", "-n", str(workers), "--dist=worksteal"]
         rest = [*(options or []), *paths]
         code = subprocess.run([*pytest, *first, *rest], cwd=collection, env=env, check=False).returncode
-        if env.get("CI") == "true" and 0 < sum(failed(case) for case in cases(junit).values()) <= FEW:
+        # Only where all have run: an interruption or an error of pytest's own is nothing to try again.
+        failures = sum(case.failed for case in cases(junit).values()) if code == TESTS_FAILED else 0
+        if env.get("CI") == "true" and 0 < failures <= FEW:
             print("\nWhat failed is tried once more, alone.", flush=True)
             second = ["--junitxml=%s" % again(junit), "--last-failed", "--last-failed-no-failures=none"]
             code = subprocess.run([*pytest, *second, *rest], cwd=collection, env=env, check=False).returncode
+            code = code or int(any(case.failed for case in cases(junit).values()))  # one that was not tried again
     where = "ansible-core %s, Python %s" % (core, ".".join(map(str, version_of(python))))
     print("\n%-14s %7s %7s %8s %9s   %s" % ("suite", "tests", "failed", "skipped", "seconds", "where"))
     for suite, count in sorted(counts(junit).items()):
         print("%-14s %7d %7d %8d %9.1f   %s" % (suite, *count, where))
-    for place, name in unsteady(junit):
-        print("UNSTEADY, passed only when tried again: %s::%s" % (place, name))
+    for name in unsteady(junit):
+        print("UNSTEADY, passed only when tried again: %s" % name)
     return code
 
 

@@ -254,9 +254,9 @@ class PachydermClient:
                 channel.close()
             self._channels, self._calls = {}, {}
 
-    def _open(self, walks: bool) -> Any:
+    def _open(self, alone: bool) -> Any:
         name, tls = target(self.settings.address)
-        # Files come in messages of up to 20 MiB, and error texts may quote a whole document.
+        # Files come in messages of up to 20 MiB (alone: none is read ahead), and errors may quote a whole document.
         more: dict[str, Any] = {"max_receive_message_length": -1, "primary_user_agent": "polystore"}
         more.update(max_metadata_size=4 << 20, absolute_max_metadata_size=8 << 20)
         more.update(initial_reconnect_backoff_ms=200, max_reconnect_backoff_ms=2000)
@@ -265,7 +265,7 @@ class PachydermClient:
         if tls and self.settings.server_name:
             more["ssl_target_name_override"] = self.settings.server_name
         options = [("grpc." + option, value) for option, value in more.items()]
-        options += [("SingleThreadedUnaryStream", 1)] if walks else []
+        options += [("SingleThreadedUnaryStream", 1), ("grpc.http2.bdp_probe", 0)] if alone else []
         if not tls:
             return self._grpc.insecure_channel(name, options=options)
         return self._grpc.secure_channel(name, self._grpc.ssl_channel_credentials(self._roots()), options=options)
@@ -286,8 +286,8 @@ class PachydermClient:
         self._own()
         with self._lock:
             if method not in self._calls:
-                walks = method.endswith("/WalkFile")  # many small answers, always read to the end: no thread between
-                channel = self._channels[walks] = self._channels.get(walks) or self._open(walks)
+                alone = method.endswith(("/WalkFile", "/GetFile"))  # a thread between costs time, or holds 20 MB
+                channel = self._channels[alone] = self._channels.get(alone) or self._open(alone)
                 known = self._schema.METHODS[method]
                 sides = ("stream" if streams else "unary" for streams in known[2:4])
                 make = getattr(channel, "_".join(sides))
@@ -374,7 +374,7 @@ class PachydermClient:
             while answer is not None:
                 watch.since = None
                 yield answer
-                watch.waits()
+                answer, watch.since = None, time.monotonic()  # a large one is not held while the next one comes
                 answer = next(call, None)
         except self._grpc.RpcError as error:
             raise self._failed(error, told, True, seconds, watch.stalled) from None

@@ -301,6 +301,8 @@ def test_a_client_that_is_killed_in_the_middle_ends_nothing_well() -> None:
 
 def test_ctrl_c_in_the_middle_ends_nothing_well() -> None:
     sending = """
+    import signal
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell's background job runs ignores it
     client = PachydermClient(Settings(sys.argv[1]))
     def messages():
         while True:

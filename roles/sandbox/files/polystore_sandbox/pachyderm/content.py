@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from polystore_sandbox.pachyderm.hashing import FAST, Hasher, content_hash
+from polystore_sandbox.pachyderm.hashing import Hasher, content_hash
 
 SMALL = 16384
 PIECE = 19 * 2**20  # what one message of GetFile holds at most: 19,922,944 bytes
@@ -89,7 +89,7 @@ class Writer:
         self.parts: list[bytes] = []
         self.blob = ""
         self.file: Any = None
-        self.hasher: Hasher | None = None  # what is large is hashed as it comes: nobody waits so long for an answer
+        self.hasher: Hasher | None = None  # what is large is hashed as it comes: no reader waits for it
 
     def write(self, data: bytes) -> None:
         """Appends."""
@@ -102,7 +102,7 @@ class Writer:
             path = self.store.folder / self.blob
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             self.file = os.fdopen(descriptor, "wb")
-            self.hasher = Hasher() if FAST else None
+            self.hasher = Hasher()
             parts, self.parts = [*self.parts, data], []
         else:
             parts = [data]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -14,7 +15,6 @@ try:
 except ImportError:  # slower, the same
     numpy = None  # type: ignore[assignment,unused-ignore]
 
-FAST = numpy is not None
 WINDOW, SHORTEST, LONGEST, LOW = 64, 1_000_000, 20_000_000, (1 << 23) - 1
 FULL = (1 << 64) - 1
 # The first 256 values of Go's math/rand with the seed 1, 63 bits each.
@@ -85,14 +85,56 @@ def _ends_fast(data: bytes) -> Iterator[int]:
             yield start + WINDOW - 1 + int(found)
 
 
+@functools.lru_cache(None)
+def _turned() -> list[list[bytes]]:
+    """By a byte's number and a place: translations of bytes to that byte of their words, turned down by the place."""
+    words = [[(word >> by | word << 64 - by) & FULL for word in TABLE] for by in range(8)]
+    few = [[bytes(word >> 8 * part & 255 for word in some) for some in words] for part in range(8)]
+    return [[few[(part + place // 8) % 8][place % 8] for place in range(WINDOW)] for part in range(8)]
+
+
+def _is_end(data: bytes, at: int) -> bool:
+    total = 0
+    for byte in data[at - WINDOW + 1 : at + 1]:
+        total = (total << 1 & FULL | total >> 63) ^ TABLE[byte]
+    return not total & LOW
+
+
+def _places(block: bytes) -> list[int]:
+    """Where 16 of the sum's low bits are clear, in their order; what comes before the 64th byte means nothing.
+
+    The block is dealt to 64 lanes, and the words of a lane are turned down by its number: then a sum is the XOR of all
+    the lanes, of the later ones a row before, and no single byte is ever looked at.
+    """
+    lanes = [block[place::WINDOW] for place in range(WINDOW)]
+    rows = len(lanes[0])
+    sums: dict[int, int] = {}  # by lane: where a whole byte of the sum is not clear
+    for part, tables in enumerate(_turned()):
+        total, wanted = 0, {}
+        for place, (lane, table) in enumerate(zip(lanes, tables, strict=True)):
+            total ^= int.from_bytes(lane.translate(table), "little")
+            if (part + place // 8) % 8 < 2:  # this byte, as it is turned, is wholly of the low bits
+                wanted[place] = total
+        for place, some in wanted.items():
+            sums[place] = sums.get(place, 0) | some ^ (total ^ some) << 8
+    found = []
+    for place, each in sums.items():
+        clear = each.to_bytes(rows + 1, "little")
+        row = clear.find(0, 0, rows)
+        while row >= 0:
+            found.append(row * WINDOW + place)
+            row = clear.find(0, row + 1, rows)
+    return sorted(found)
+
+
 def _ends_slow(data: bytes) -> Iterator[int]:
-    table, total = TABLE, 0
-    for at, byte in enumerate(data):
-        total = (total << 1 & FULL | total >> 63) ^ table[byte]
-        if at >= WINDOW:
-            total ^= table[data[at - WINDOW]]  # turned by 64, which is not at all
-        if not total & LOW and at >= WINDOW - 1:
-            yield at
+    """The same without numpy."""
+    step = 1 << 17
+    for start in range(0, len(data) - WINDOW + 1, step):
+        block = data[start : start + step + WINDOW - 1]
+        for at in _places(block):
+            if WINDOW - 1 <= at < len(block) and _is_end(block, at):
+                yield start + at
 
 
 def _first_end(data: bytes, base: int) -> int:
