@@ -62,76 +62,31 @@ _raw:
   elements: str
 """
 
-import base64
-import os
+import contextlib
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ansible.errors import AnsibleError
-from ansible.plugins.lookup import LookupBase
 from ansible_collections.polystore.storage.plugins.module_utils.alluxio import common
 from ansible_collections.polystore.storage.plugins.module_utils.alluxio.download import complete
-from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError, StorageError
-from ansible_collections.polystore.storage.plugins.module_utils.core.host import client_for
-from ansible_collections.polystore.storage.plugins.module_utils.core.values import human, size
+from ansible_collections.polystore.storage.plugins.module_utils.core.errors import StorageError
+from ansible_collections.polystore.storage.plugins.plugin_utils.contents import Contents, parsed
 
 
-def _value(option: str, parse: Any, value: Any) -> Any:
-    try:
-        return parse(value)
-    except ValueError as error:
-        raise OptionError(option, str(error)) from None
-
-
-def content(client: Any, term: Any, most: int, sync: bool = False) -> bytes:
-    """The content of the file with this path, at most `most` bytes. Raises StorageError."""
-    path = _value("_terms", common.path, term)
-    info = client.get_status(path, sync=sync)
-    if info is None:
-        raise StorageError("There is no file %s" % path, operation="read file", code="NOT_FOUND")
-    if info["folder"]:
-        raise StorageError("%s is a directory" % path, operation="read file")
-    complete([info])
-    found = bytearray()
-    if info["length"] <= most:
-        with client.stream(path) as chunks:
-            for chunk in chunks:
-                found += chunk
-                if len(found) > most:
-                    break
-            else:
-                if len(found) == info["length"]:
-                    return bytes(found)
-                raise StorageError(
-                    "%s: %d bytes arrived where %d were due" % (path, len(found), info["length"]),
-                    operation="read file",
-                    hint="It was probably changed meanwhile: run again",
-                )
-    raise StorageError(
-        "%s holds more than %s" % (path, human(most)),
-        operation="read file",
-        hint="Raise max_bytes, or use alluxio_download",
-    )
-
-
-class LookupModule(LookupBase):  # type: ignore[misc]
+class LookupModule(Contents):
     """Reads files of Alluxio in the controller."""
 
-    def run(self, terms: list[Any], variables: Any = None, **kwargs: Any) -> list[str]:
-        self.set_options(var_options=variables, direct=kwargs)
-        options = self.get_options()
-        found = []
-        try:
-            most = _value("max_bytes", size, options["max_bytes"])
-            client = client_for(common.CONNECTION, options, 8, os.environ)
-            for term in terms:
-                data = content(client, term, most, options["sync_metadata"])
-                if options["encoding"] == "b64":
-                    found.append(base64.b64encode(data).decode("ascii"))
-                    continue
-                try:
-                    found.append(data.decode("utf-8"))
-                except UnicodeDecodeError:
-                    raise StorageError("%s is not UTF-8 text" % term, hint="Read it with encoding='b64'") from None
-        except StorageError as error:
-            raise AnsibleError("polystore.storage.alluxio_file: %s" % error.told()) from None
-        return found
+    name, better = "alluxio_file", "alluxio_download"
+    connection = common.CONNECTION
+
+    @contextlib.contextmanager
+    def open(self, term: Any) -> Iterator[tuple[int | None, Iterable[bytes]]]:
+        path = parsed("_terms", common.path, term)
+        info = self.client.get_status(path, sync=self.options["sync_metadata"])
+        if info is None:
+            raise StorageError("There is no file %s" % path, operation="read file", code="NOT_FOUND")
+        if info["folder"]:
+            raise StorageError("%s is a directory" % path, operation="read file")
+        complete([info])
+        self.fits(path, info["length"])
+        with self.client.stream(path) as pieces:
+            yield info["length"], pieces

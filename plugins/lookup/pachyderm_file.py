@@ -73,86 +73,49 @@ _raw:
   elements: str
 """
 
-import base64
 import contextlib
-import os
+import operator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ansible.errors import AnsibleError
-from ansible.plugins.lookup import LookupBase
-from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError, StorageError
-from ansible_collections.polystore.storage.plugins.module_utils.core.host import client_for
-from ansible_collections.polystore.storage.plugins.module_utils.core.values import KEEP, human, size
+from ansible_collections.polystore.storage.plugins.module_utils.core.errors import StorageError
+from ansible_collections.polystore.storage.plugins.module_utils.core.values import KEEP
 from ansible_collections.polystore.storage.plugins.module_utils.pachyderm import common
-
-
-def _value(option: str, parse: Any, value: Any) -> Any:
-    try:
-        return parse(value)
-    except ValueError as error:
-        raise OptionError(option, str(error)) from None
+from ansible_collections.polystore.storage.plugins.plugin_utils.contents import Contents, parsed
 
 
 class Where:
     """The commit that is read, by the names of the options."""
 
     def __init__(self, options: dict[str, Any]) -> None:
-        self.project = _value("project", common.project_name, options["project"])
-        self.repo = _value("repo", common.name, options["repo"])
-        self.branch = _value("branch", common.name, options["branch"]) if options["branch"] else KEEP
+        self.project = parsed("project", common.project_name, options["project"])
+        self.repo = parsed("repo", common.name, options["repo"])
+        self.branch = parsed("branch", common.name, options["branch"]) if options["branch"] else KEEP
         self.commit = options["commit"] or KEEP
         common.check_commit(self)
 
 
-def content(client: Any, commit: Any, term: Any, most: int) -> bytes:
-    """The content of the file with this path, at most `most` bytes. Raises StorageError."""
-    path = _value("_terms", common.path, term)
-    file = client.file(commit, path)
-    request = client.message("pfs_v2.InspectFileRequest", file=file)
-    info = client.maybe("pfs_v2.API/InspectFile", request, operation="inspect file")
-    if info is None:
-        raise StorageError("There is no file %s" % path, operation="read file", code="NOT_FOUND")
-    if info.file_type == common.DIRECTORY:
-        raise StorageError("%s is a directory" % path, operation="read file")
-    if info.size_bytes > most:
-        raise StorageError(
-            "%s holds more than %s" % (path, human(most)),
-            operation="read file",
-            hint="Raise max_bytes, or use pachyderm_download",
-        )
-    request = client.message("pfs_v2.GetFileRequest", file=file)
-    found = bytearray()
-    with contextlib.closing(client.stream("pfs_v2.API/GetFile", request)) as parts:
-        for part in parts:
-            found += part.value
-    if len(found) != info.size_bytes:
-        raise StorageError(
-            "%s: %d bytes arrived where %d were due" % (path, len(found), info.size_bytes), operation="read file"
-        )
-    return bytes(found)
-
-
-class LookupModule(LookupBase):  # type: ignore[misc]
+class LookupModule(Contents):
     """Reads files of Pachyderm in the controller."""
 
-    def run(self, terms: list[Any], variables: Any = None, **kwargs: Any) -> list[str]:
-        self.set_options(var_options=variables, direct=kwargs)
-        options = self.get_options()
-        found = []
-        try:
-            most = _value("max_bytes", size, options["max_bytes"])
-            where = Where(options)
-            client = client_for(common.CONNECTION, options, 8, os.environ)
-            commit = common.finished(client, where).commit
-            for term in terms:
-                data = content(client, commit, term, most)
-                if options["encoding"] == "b64":
-                    found.append(base64.b64encode(data).decode("ascii"))
-                    continue
-                try:
-                    found.append(data.decode("utf-8"))
-                except UnicodeDecodeError:
-                    raise StorageError("%s is not UTF-8 text" % term, hint="Read it with encoding='b64'") from None
-        except StorageError as error:
-            raise AnsibleError("polystore.storage.pachyderm_file: %s" % error.told()) from None
-        return found
+    name, better = "pachyderm_file", "pachyderm_download"
+    connection = common.CONNECTION
+    commit: Any
+
+    def begin(self) -> None:
+        self.commit = common.finished(self.client, Where(self.options)).commit
+
+    @contextlib.contextmanager
+    def open(self, term: Any) -> Iterator[tuple[int | None, Iterable[bytes]]]:
+        path = parsed("_terms", common.path, term)
+        file = self.client.file(self.commit, path)
+        request = self.client.message("pfs_v2.InspectFileRequest", file=file)
+        info = self.client.maybe("pfs_v2.API/InspectFile", request, operation="inspect file")
+        if info is None:
+            raise StorageError("There is no file %s" % path, operation="read file", code="NOT_FOUND")
+        if info.file_type == common.DIRECTORY:
+            raise StorageError("%s is a directory" % path, operation="read file")
+        self.fits(path, info.size_bytes)
+        request = self.client.message("pfs_v2.GetFileRequest", file=file)
+        with contextlib.closing(self.client.stream("pfs_v2.API/GetFile", request)) as parts:
+            yield info.size_bytes, map(operator.attrgetter("value"), parts)

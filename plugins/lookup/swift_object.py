@@ -57,71 +57,31 @@ _raw:
   elements: str
 """
 
-import base64
-import os
+import contextlib
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ansible.errors import AnsibleError
-from ansible.plugins.lookup import LookupBase
-from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError, StorageError
-from ansible_collections.polystore.storage.plugins.module_utils.core.host import client_for
-from ansible_collections.polystore.storage.plugins.module_utils.core.values import human, size
+from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError
 from ansible_collections.polystore.storage.plugins.module_utils.swift.common import (
     CONNECTION,
     container_name,
     object_name,
 )
+from ansible_collections.polystore.storage.plugins.plugin_utils.contents import Contents, parsed
 
 
-def _value(option: str, parse: Any, value: Any) -> Any:
-    try:
-        return parse(value)
-    except ValueError as error:
-        raise OptionError(option, str(error)) from None
-
-
-def content(client: Any, term: Any, most: int) -> bytes:
-    """The content of "container/object", at most `most` bytes. Raises StorageError."""
-    container, slash, name = str(term).partition("/")
-    if not slash:
-        raise OptionError("_terms", "%r is not container/object" % str(term))
-    container, name = _value("_terms", container_name, container), _value("_terms", object_name, name)
-    found = bytearray()
-    with client.stream("GET", container, name, operation="read object") as (headers, chunks):
-        due = headers.get("content-length", "")
-        if not due.isdigit() or int(due) <= most:
-            for chunk in chunks:
-                found += chunk
-                if len(found) > most:
-                    break
-            else:
-                return bytes(found)
-    raise StorageError(
-        "%s holds more than %s" % (term, human(most)),
-        operation="read object",
-        hint="Raise max_bytes, or use swift_download",
-    )
-
-
-class LookupModule(LookupBase):  # type: ignore[misc]
+class LookupModule(Contents):
     """Reads Swift objects in the controller."""
 
-    def run(self, terms: list[Any], variables: Any = None, **kwargs: Any) -> list[str]:
-        self.set_options(var_options=variables, direct=kwargs)
-        options = self.get_options()
-        found = []
-        try:
-            most = _value("max_bytes", size, options["max_bytes"])
-            client = client_for(CONNECTION, options, 8, os.environ)
-            for term in terms:
-                data = content(client, term, most)
-                if options["encoding"] == "b64":
-                    found.append(base64.b64encode(data).decode("ascii"))
-                    continue
-                try:
-                    found.append(data.decode("utf-8"))
-                except UnicodeDecodeError:
-                    raise StorageError("%s is not UTF-8 text" % term, hint="Read it with encoding='b64'") from None
-        except StorageError as error:
-            raise AnsibleError("polystore.storage.swift_object: %s" % error.told()) from None
-        return found
+    name, better = "swift_object", "swift_download"
+    connection = CONNECTION
+
+    @contextlib.contextmanager
+    def open(self, term: Any) -> Iterator[tuple[int | None, Iterable[bytes]]]:
+        container, slash, name = str(term).partition("/")
+        if not slash:
+            raise OptionError("_terms", "%r is not container/object" % str(term))
+        container, name = parsed("_terms", container_name, container), parsed("_terms", object_name, name)
+        with self.client.stream("GET", container, name, operation="read object") as (headers, pieces):
+            due = headers.get("content-length", "")
+            yield int(due) if due.isdigit() else None, pieces
