@@ -4,7 +4,7 @@
 """Every integration target, run on the fast path and through ordinary modules; both must tell the same.
 
 Which server a target talks to follows from its name; one for Alluxio runs against every dialect. Those for Pachyderm
-run against the newest pachd, and in one playbook against each older one.
+and FastDFS run against the newest one, and in one playbook against each older one.
 POLYSTORE_AUTH=v3 runs them against Swift with Keystone. POLYSTORE_TARGET_PYTHON names another interpreter for the
 target (with its own client libraries): then only ordinary modules run.
 """
@@ -33,8 +33,12 @@ FIXTURES = {
     "swift": ["swift_and_keystone" if os.environ.get("POLYSTORE_AUTH") == "v3" else "swift_server"],
     "alluxio": ["alluxio_server", "alluxio_v1_server"],
     "pachyderm": ["pachd_server"],
+    "fdfs": ["fdfs_server"],
 }
-OLDER = ["pachd_v20_server", "pachd_v24_server", "pachd_v27_server", "pachd_v28_server"]
+OLDER = {
+    "pachyderm": ["pachd_v20_server", "pachd_v24_server", "pachd_v27_server", "pachd_v28_server"],
+    "fdfs": ["fdfs_wide_server", *("fdfs_v%d_server" % version for version in (503, 511, 606, 612, 615))],
+}
 
 
 def rows() -> Iterator[Any]:
@@ -62,13 +66,14 @@ def test_target(name: str, fixture: str, request: pytest.FixtureRequest, tmp_pat
 
 
 @pytest.mark.second
-@pytest.mark.pachyderm
 @pytest.mark.server
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("fixture", OLDER)
-def test_targets_on_older_ones(fixture: str, way: str, request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize(("system", "fixture"), [(system, fixture) for system in OLDER for fixture in OLDER[system]])
+def test_targets_on_older_ones(
+    system: str, fixture: str, way: str, request: pytest.FixtureRequest, tmp_path: pathlib.Path
+) -> None:
     server: Any = request.getfixturevalue(fixture)
-    names = [name for name in NAMES if "pachyderm" in name.split("_")]
+    names = [name for name in NAMES if system in name.split("_")]
     fast = way == "fast"
     ran = targets.run_targets(names, fast, tmp_path / "run", server.environment(), "psi-%d" % os.getpid(), tmp_path)
     assert ran.code == 0, ran.output

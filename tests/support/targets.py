@@ -21,7 +21,7 @@ COLLECTION = pathlib.Path(__file__).resolve().parents[2]
 INTEGRATION = COLLECTION / "tests" / "integration"
 TARGETS = INTEGRATION / "targets"
 MODULES = {path.stem for path in (COLLECTION / "plugins" / "modules").glob("*.py")}
-FOREIGN = ("ANSIBLE_", "OS_", "ST_", "ALLUXIO_", "PACHD_", "PACH_", "AUTH_TOKEN")
+FOREIGN = ("ANSIBLE_", "OS_", "ST_", "ALLUXIO_", "PACHD_", "PACH_", "AUTH_TOKEN", "FDFS_")
 SWITCH = "polystore_fast_path"
 
 # What may differ between two runs of one playbook, and why. Nothing else may.
@@ -57,6 +57,7 @@ DIFFERS = {
     "reason": "as state",
     "last_job_state": "as state",
     "data": "as state",
+    "storage": "uploads to FastDFS go to its storages in turn",
 }
 
 # Lists in the order in which a server got their things, which are made at the same time.
@@ -278,7 +279,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, str):
         value = re.sub(r"(/\.polystore-[0-9a-f]{16})-[0-9a-f]{8}", r"\1-RANDOM", value)
         value = re.sub(r"(@|[Cc]ommit[ /]|head )[0-9a-f]{32}\b", r"\1ID", value)
-        return re.sub(r"(127\.0\.0\.1):\d+", r"\1:PORT", value)
+        value = re.sub(r"\bgroup\d+/M\d\d(/[0-9A-F]{2}){2}/[\w.-]+", "FILE", value)
+        return re.sub(r"(127\.0\.0\.\d+):\d+", r"\1:PORT", value)
     return [plain(v) for v in value] if isinstance(value, list) else value
 
 

@@ -20,6 +20,7 @@ COLLECTION = pathlib.Path(__file__).resolve().parents[2]
 MODULES = sorted((COLLECTION / "plugins" / "modules").glob("*.py"))
 NAMES = {path.stem for path in MODULES}
 PREFIX = "polystore.storage."
+GROUPS = {"fdfs": "fastdfs"}  # action groups that are not called as their modules begin
 
 
 def example_text(path: pathlib.Path) -> str:
@@ -55,7 +56,8 @@ def tasks(entries: Any, defaults: dict[str, Any]) -> Iterator[tuple[str, dict[st
             name = key.removeprefix(PREFIX)
             if key.startswith(PREFIX):
                 assert name in NAMES, "there is no module %s" % key
-                group = inside.get("group/%s%s" % (PREFIX, name.split("_")[0]), {})
+                system = name.split("_")[0]
+                group = inside.get("group/%s%s" % (PREFIX, GROUPS.get(system, system)), {})
                 yield name, group | inside.get(key, {}) | (options or {})
 
 
