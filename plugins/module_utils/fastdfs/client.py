@@ -30,8 +30,8 @@ from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.wire imp
     Server,
 )
 
-__all__ = ("FdfsClient", "FdfsError", "FileId", "FileInfo", "LostError", "RefusedError", "ReplyError", "RequestError",
-           "Server", "Settings")  # fmt: skip
+__all__ = ("CONNECTION", "FdfsClient", "FdfsError", "FileId", "FileInfo", "LostError", "RefusedError", "ReplyError",
+           "RequestError", "Server", "Settings")  # fmt: skip
 HOME = 10.0  # seconds for which the storage that answers for a file's source is remembered, for questions only
 HOMES = 1024
 T = TypeVar("T")
@@ -453,3 +453,32 @@ class FdfsClient:
                 tries += 1
                 held.pop()[0].close()
                 held.append(self._open(file, offset, count))
+
+
+class FdfsConnection:
+    """The connection options of every FastDFS module, and the client they lead to."""
+
+    spec: dict[str, dict[str, Any]] = {
+        "trackers": {"type": "list", "elements": "str"},
+        "client_conf": {"type": "path"},
+        "connect_timeout": {"type": "int"},
+        "timeout": {"type": "int"},
+        "retries": {"type": "int"},
+    }
+
+    @staticmethod
+    def resolve(options: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+        """The settings that options, environment and client.conf lead to. Raises OptionError."""
+        return Settings.resolve(options, environ)
+
+    @staticmethod
+    def connect(settings: Settings, parallel: int) -> FdfsClient:
+        """A client; nothing is sent yet."""
+        return FdfsClient(settings, parallel)
+
+    @staticmethod
+    def preload(tokens: Any) -> None:
+        """There is no library to import."""
+
+
+CONNECTION = FdfsConnection()

@@ -1,15 +1,23 @@
 # Copyright: (c) 2026, polystore.storage contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a FastDFS file id tells (nothing is sent), the names of slaves, and the two checksums that ids carry."""
+"""What a FastDFS file id tells, slaves' ids, the two checksums in ids, and manifests, which give names to ids.
+
+Nothing here sends anything.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import json
+import os
 import re
 import zlib
 from typing import Any, NamedTuple
+
+from ansible_collections.polystore.storage.plugins.module_utils.core.errors import StorageError
+from ansible_collections.polystore.storage.plugins.module_utils.core.values import plain_text
 
 GROUP = re.compile(r"[A-Za-z0-9]{1,16}\Z")
 EXTENSION = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,5}\Z")
@@ -220,3 +228,180 @@ def crc32(data: bytes, legacy: bool = False) -> int:
     check = Crc32(legacy)
     check.update(data)
     return check.value
+
+
+# --- the names that people give them
+
+SCHEMA = 1
+DOUBTS = 100  # the newest are kept
+REBUILD = (
+    "Restore it from a backup, or write it anew from the names and ids that fdfs_info with gather: manifest told: "
+    '{"schema": 1, "files": {"NAME": {"id": "group1/M00/..."}}}'
+)
+Entry = dict[str, Any]
+
+
+def manifest_path(value: Any) -> str:
+    """A manifest's path as an option, absolute. Raises ValueError."""
+    return os.path.abspath(plain_text(value))
+
+
+class Manifest:
+    """The files that names stand for. It is read only; manifest.Held can write.
+
+    entries: by name {id, size, crc32 (8 hexadecimal digits), perhaps metadata, master, ...}; one that was written by
+    hand has an id alone. pending: names whose file somebody was changing in place: what their entries say of
+    content and metadata is not known to hold. doubts: uploads whose end nobody heard of, and that are nowhere recorded.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = os.path.realpath(path)
+        self.journal = self.path + ".journal"
+        self._clear()
+
+    def _clear(self) -> None:
+        self.entries: dict[str, Entry] = {}
+        self.pending: set[str] = set()
+        self.doubts: list[dict[str, Any]] = []
+        self.heard: list[dict[str, Any]] = []  # the doubts that this reading has found
+        self._loose: dict[str, None] = {}
+        self._sending: dict[str, dict[str, Any]] = {}
+        self._revision = self._id = ""
+        self._end = self._rows = 0
+
+    # --- reading
+
+    @classmethod
+    def load(cls, path: str) -> Manifest:
+        """What the manifest tells now; nothing is locked or written. Raises StorageError when it is lost or damaged."""
+        found = cls(path)
+        found._read()
+        return found
+
+    def _read(self) -> None:
+        while True:
+            self._clear()
+            marks = self._marks()
+            document, rows = self._document(), self._noted()
+            if marks == self._marks():  # nobody has folded the journal meanwhile
+                break
+        if document is not None:
+            self._take(document)
+        head = rows.pop(0) if rows else {}
+        self._id = head.get("journal", "")
+        if document is None and head.get("base"):
+            raise self._bad("is gone, and its journal is not", "FILE_LOST")
+        if head and document is not None and self._id == document.get("folded"):
+            self._end, rows, self._id = 0, [], ""  # killed between the two steps of folding
+        elif head.get("base", "") != self._revision and not rows:
+            self._end = 0
+        elif head.get("base", "") != self._revision:
+            raise self._bad(
+                "is another one than its journal %s belongs to" % self.journal,
+                "MISMATCH",
+                "Restore the manifest that belongs to it, or move the journal away when the manifest is right",
+            )
+        self._rows = len(rows)
+        try:
+            for row in rows:
+                self._apply(row)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise self._bad("has a damaged journal (%r)" % error, "DAMAGED") from None
+        self.heard = list(self._sending.values())
+        self.doubts = (self.doubts + self.heard)[-DOUBTS:]
+        self._sending = {}
+
+    def _marks(self) -> Any:
+        try:
+            found = os.stat(self.path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._trouble("read", error) from None
+        return found.st_ino, found.st_mtime_ns, found.st_size
+
+    def _bytes(self, path: str) -> bytes | None:
+        try:
+            with open(path, "rb") as stream:
+                return stream.read()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._trouble("read", error) from None
+
+    def _document(self) -> dict[str, Any] | None:
+        data = self._bytes(self.path)
+        if data is None:
+            return None
+        try:
+            found = json.loads(data)
+        except ValueError as error:
+            raise self._bad("is damaged: %s" % error, "DAMAGED") from None
+        if not isinstance(found, dict) or not isinstance(found.get("files"), dict) or "schema" not in found:
+            raise self._bad("is no manifest", "DAMAGED")
+        if found["schema"] != SCHEMA:
+            hint = "It takes the version of this collection that wrote it, or a newer one"
+            raise self._bad("has schema %r; %d is understood" % (found["schema"], SCHEMA), "SCHEMA", hint)
+        return found
+
+    def _take(self, document: dict[str, Any]) -> None:
+        self.entries = document["files"]
+        for name, entry in self.entries.items():
+            if not isinstance(entry, dict) or not isinstance(entry.get("id"), str):
+                raise self._bad("is damaged: the entry %r has no id" % name, "DAMAGED")
+        try:
+            self._revision = str(document.get("revision") or "")
+            self.pending = set(document.get("pending") or ())
+            self._loose = dict.fromkeys(document.get("leftovers") or ())
+            self.doubts = list(document.get("doubts") or ())
+        except TypeError:
+            raise self._bad("is damaged", "DAMAGED") from None
+
+    def _noted(self) -> list[dict[str, Any]]:
+        """The journal's complete lines; where they end is remembered."""
+        data = self._bytes(self.journal) or b""
+        self._end = data.rfind(b"\n") + 1
+        try:
+            rows = [json.loads(line) for line in data[: self._end].splitlines()]
+        except ValueError as error:
+            raise self._bad("has a damaged journal %s: %s" % (self.journal, error), "DAMAGED") from None
+        if not all(isinstance(row, dict) for row in rows) or (rows and "journal" not in rows[0]):
+            raise self._bad("has a damaged journal %s" % self.journal, "DAMAGED")
+        return rows
+
+    def _bad(self, what: str, code: str, hint: str = REBUILD) -> StorageError:
+        return StorageError(
+            "the manifest %s %s; it is left as it is" % (self.path, what),
+            operation="read manifest", code=code, hint=hint, fatal=True,
+        )  # fmt: skip
+
+    def _trouble(self, what: str, error: OSError) -> StorageError:
+        told = "the manifest %s cannot be %s: %s" % (self.path, what, error.strerror or error)
+        return StorageError(told, operation="%s manifest" % what.split()[0], code=error.errno, fatal=True)
+
+    def _apply(self, row: dict[str, Any]) -> None:
+        kind, name = row["op"], row.get("name", "")
+        if kind == "sending":
+            self._sending[name] = {key: row[key] for key in ("name", "size", "time")}
+        elif kind == "unsent":
+            self._sending.pop(name, None)
+        elif kind == "new":
+            self._sending.pop(name, None)
+            self._loose[row["id"]] = None
+        elif kind == "touch":
+            self.pending.add(name)
+        elif kind == "gone":
+            self._loose.pop(row["id"], None)
+        elif kind == "set":
+            self.pending.discard(name)
+            self._loose.update(dict.fromkeys(row["old"]))
+            if row["entry"] is None:
+                self.entries.pop(name, None)
+            else:
+                self._loose.pop(row["entry"]["id"], None)
+                self.entries[name] = row["entry"]
+
+    def leftovers(self) -> list[str]:
+        """Ids of files that runs have stored or replaced, and that no name stands for: they can be deleted."""
+        used = {entry["id"] for entry in self.entries.values()}
+        return [text for text in self._loose if text not in used]

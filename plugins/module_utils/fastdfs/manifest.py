@@ -1,0 +1,340 @@
+# Copyright: (c) 2026, polystore.storage contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""FastDFS names no files, so a manifest does: a JSON document, beside it a journal of what was done since.
+
+Every step is noted in the journal (PATH.journal, which is locked too) before the next one is taken; at the end of a run
+it is folded into a new document. So a run that is killed at any point leaves a journal that tells what became of it.
+How a file is stored and recorded is here too, for all resources that do so. (Reading a manifest: see ids.)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import functools
+import io
+import json
+import os
+import secrets
+import stat
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ansible_collections.polystore.storage.plugins.module_utils.core.errors import StorageError
+from ansible_collections.polystore.storage.plugins.module_utils.core.resource import Made, Resource
+from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.client import CONNECTION
+from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.ids import (
+    SCHEMA,
+    Crc32,
+    Entry,
+    FileId,
+    Manifest,
+)
+
+
+class Note(NamedTuple):
+    """What is recorded of one name. manifest: its path; entry: None removes it; old: ids that are of no use then."""
+
+    manifest: str
+    name: str
+    entry: Entry | None
+    old: tuple[str, ...] = ()
+
+
+class Held(Manifest):
+    """A manifest that this process holds, from open() to close(). Thread-safe."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self._lock, self._file = threading.Lock(), -1
+
+    def open(self, wait: float) -> None:
+        """Lock it, for this process alone, and read it. wait: seconds until StorageError."""
+        try:
+            self._file = self._locked(wait)
+            try:
+                self._read()
+                os.ftruncate(self._file, self._end)  # what was not written to its end was not done
+            except BaseException:
+                self._unlock()
+                raise
+        except OSError as error:
+            raise self._trouble("locked", error) from None
+
+    def _locked(self, wait: float) -> int:
+        until, pause = time.monotonic() + wait, 0.01
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
+        while True:
+            file = os.open(self.journal, flags, 0o666)
+            with contextlib.suppress(BlockingIOError, FileNotFoundError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if not stat.S_ISREG(os.fstat(file).st_mode):
+                    os.close(file)
+                    raise self._bad("has something as its journal that is no file", "DAMAGED", "Move it away")
+                if os.path.samestat(os.fstat(file), os.stat(self.journal)):
+                    return file
+            os.close(file)
+            if time.monotonic() > until:
+                told = "the manifest %s is held by another run, for %g s now" % (self.path, wait)
+                hint = "Wait until it has ended, or raise lock_timeout"
+                raise StorageError(told, operation="lock manifest", code="LOCKED", hint=hint, fatal=True)
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.5)
+
+    def close(self) -> StorageError | None:
+        """Fold the journal into the document and unlock. Returns what went wrong: then the journal holds it all."""
+        try:
+            if self._rows:
+                self._fold()
+        except OSError as error:
+            return self._trouble("written", error)
+        finally:
+            self._unlock()
+        return None
+
+    def _unlock(self) -> None:
+        file, self._file = self._file, -1
+        os.close(file)
+
+    def sending(self, name: str, size: int) -> None:
+        """The last bytes of a new file are about to leave; soon it is there, and nobody knows its id."""
+        self._note({"op": "sending", "name": name, "size": size, "time": int(time.time())})
+
+    def unsent(self, name: str) -> None:
+        """What was announced by sending() is not there."""
+        self._note({"op": "unsent", "name": name})
+
+    def new(self, name: str, file_id: str) -> None:
+        """A file is there, or will be, that no name stands for yet."""
+        self._note({"op": "new", "name": name, "id": file_id})
+
+    def touch(self, name: str) -> None:
+        """The file of a name is about to be changed in place."""
+        self._note({"op": "touch", "name": name}, durable=True)
+
+    def record(self, notes: Iterable[Note]) -> None:
+        """From now on names stand for other files, on disk when this returns."""
+        self._note(*({"op": "set", "name": n.name, "entry": n.entry, "old": n.old} for n in notes), durable=True)
+
+    def gone(self, file_id: str) -> None:
+        """A file that no name stands for has been deleted."""
+        self._note({"op": "gone", "id": file_id})
+
+    def _note(self, *rows: dict[str, Any], durable: bool = False) -> None:
+        lines = [_line(row) for row in rows]
+        with self._lock:
+            if not self._end:
+                self._id = secrets.token_hex(8)
+                lines.insert(0, _line({"journal": self._id, "base": self._revision}))
+            data = b"".join(lines)
+            try:
+                _write(self._file, data)
+                if durable:
+                    os.fsync(self._file)
+                if not self._end:
+                    self._sync_directory()
+            except OSError as error:
+                with contextlib.suppress(OSError):
+                    os.ftruncate(self._file, self._end)
+                raise self._trouble("written", error) from None
+            self._end += len(data)
+            self._rows += len(rows)
+            for row in rows:
+                self._apply(row)
+
+    def _sync_directory(self) -> None:
+        folder = os.open(os.path.dirname(self.path), os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def _fold(self) -> None:
+        revision, temporary = secrets.token_hex(8), self.path + ".new"
+        head = {
+            "schema": SCHEMA, "revision": revision, "folded": self._id, "pending": sorted(self.pending),
+            "leftovers": self.leftovers(), "doubts": self.doubts,
+        }  # fmt: skip
+        rows = ["%s: %s" % (_text(name), _text(self.entries[name])) for name in sorted(self.entries)]
+        data = "%s,\n%s: {\n%s\n}}\n" % (_text(head)[:-1], _text("files"), ",\n".join(rows))
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                now = os.stat(self.path)
+                os.fchmod(file, stat.S_IMODE(now.st_mode))
+                with contextlib.suppress(PermissionError):
+                    os.fchown(file, now.st_uid, now.st_gid)
+            _write(file, data.encode())
+            os.fsync(file)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+        finally:
+            os.close(file)
+        os.rename(temporary, self.path)
+        self._sync_directory()
+        os.ftruncate(self._file, 0)
+        _write(self._file, _line({"journal": secrets.token_hex(8), "base": revision}))
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def _line(row: dict[str, Any]) -> bytes:
+    return _text(row).encode() + b"\n"
+
+
+def _write(file: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(file, rest) :]
+
+
+# --- how files are stored and recorded
+
+
+def crc_of(source: Any, legacy: bool = False) -> str:
+    """The CRC32 of a Source, 8 hexadecimal digits, computed once. legacy: that of servers up to 5.11."""
+    return str(source.digest("crc32 %d" % legacy, functools.partial(Crc32, legacy)))
+
+
+def opened(source: Any, offset: int = 0) -> Any:
+    """The content of a Source from offset on, as the client takes it: a file is sent without being read here."""
+    stream = source.opened() if source.data is None else io.BytesIO(source.data)
+    stream.seek(offset)
+    return stream
+
+
+class Kept(Resource):
+    """A resource whose items are in manifests: held while a real run lasts, only read in check mode.
+
+    expand() calls hold(); make() calls store() for new files and returns Made(change, state, old=Note(...)); the rest
+    (record, retire, finish) is done here.
+    """
+
+    connection = CONNECTION
+
+    def __init__(self, client: Any, run: Any) -> None:
+        super().__init__(client, run)
+        self._held: dict[str, Any] = {}
+        self._stuck: set[str] = set()  # leftovers that cannot be deleted now
+
+    @contextlib.contextmanager
+    def session(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            for manifest in self._held.values():
+                error = None if self.run.check else manifest.close()
+                if error is not None:
+                    self.run.warnings.append("%s. Its journal holds what is new, and the next run reads it" % error)
+
+    def hold(self, paths: Iterable[str], wait: float) -> None:
+        """Open these manifests. wait: seconds for the lock of each."""
+        for path in sorted({os.path.realpath(path) for path in paths}):
+            if self.run.check:
+                self._held[path] = Manifest.load(path)
+                continue
+            manifest = Held(path)
+            manifest.open(wait)
+            self._held[path] = manifest
+            for doubt in manifest.heard:
+                told = "A run that died had just sent %(size)d bytes for %(name)s (at %(time)d)" % doubt
+                self.run.warnings.append("%s. If the storage has got all, a file is there whose id nobody knows" % told)
+
+    def manifest(self, path: str) -> Any:
+        """One that was opened."""
+        return self._held[os.path.realpath(path)]
+
+    def store(
+        self, manifest: Held, name: str, source: Any, *, extension: str = "", group: str | None = None,
+        appender: bool = False, metadata: Mapping[str, str] | None = None,
+    ) -> tuple[FileId, Entry]:  # fmt: skip
+        """Upload a Source as a new file with metadata; its id, and the entry that record() is to be given.
+
+        Until it is recorded the file is a leftover. Raises StorageError: then it is not there, or still one.
+        """
+
+        def last(stream: Any) -> None:
+            source.unchanged(stream)
+            manifest.sending(name, source.size)
+
+        read = functools.partial(opened, source)
+        try:
+            file = self.client.upload(
+                read, source.size, extension=extension, group=group, appender=appender, check=last
+            )
+        except StorageError as error:
+            if not getattr(error, "whole", False):
+                manifest.unsent(name)
+            raise
+        entry: Entry = {"id": file.text, "size": source.size}
+        with self.discarding(manifest, file.text):
+            manifest.new(name, file.text)
+            entry["crc32"] = self._arrived(file, source)
+            if metadata:
+                self.client.set_metadata(file, metadata)
+                entry["metadata"] = dict(metadata)
+        return file, entry
+
+    @staticmethod
+    def _arrived(file: FileId, source: Any) -> str:
+        """The checksum to record. Small content is compared with what the storage got; reading large costs too much."""
+        told = None if file.crc32 is None else "%08x" % file.crc32
+        if told is not None and source.size > 1 << 16:
+            return told
+        found = crc_of(source)
+        if told not in (None, found) and told != crc_of(source, legacy=True):
+            raise StorageError(
+                "%s arrived with the checksum %s; %s was sent" % (file, told, found), operation="check upload"
+            )
+        return found
+
+    @contextlib.contextmanager
+    def discarding(self, manifest: Held, file_id: str) -> Iterator[None]:
+        """A file that no name stands for yet is deleted when this block fails."""
+        try:
+            yield
+        except StorageError as error:
+            try:
+                self.client.delete(file_id)
+                manifest.gone(file_id)
+            except StorageError:
+                error.hint = " ".join(filter(None, (error.hint, "Delete %s, if the next run does not" % file_id)))
+            raise
+
+    def record(self, made: list[Made]) -> None:
+        notes: dict[str, list[Note]] = {}
+        for one in made:
+            if isinstance(one.old, Note):
+                notes.setdefault(one.old.manifest, []).append(one.old)
+        for path, some in notes.items():
+            self.manifest(path).record(some)
+
+    def retire(self, made: Made) -> None:
+        if isinstance(made.old, Note):
+            manifest = self.manifest(made.old.manifest)
+            for file_id in made.old.old:
+                self._remove(manifest, file_id)
+
+    def _remove(self, manifest: Held, file_id: str) -> None:
+        """Delete a leftover; one that cannot be deleted now stays one."""
+        try:
+            self.client.delete(file_id)
+            manifest.gone(file_id)
+        except StorageError as error:
+            self._stuck.add(file_id)
+            told = "The old file %s could not be deleted, the next run tries again: %s" % (file_id, error.told())
+            self.run.warnings.append(told)
+
+    def finish(self, complete: bool) -> None:
+        for manifest in self._held.values():
+            mine = [file_id for file_id in manifest.leftovers() if file_id not in self._stuck]
+            self.run.workers.each(functools.partial(self._remove, manifest), mine)
