@@ -39,7 +39,7 @@ conformance:  ## raw calls and other people's clients, compared with what real s
 integration:  ## playbooks against a real server
 	@$(PYTHON) tools/run_tests.py integration $(CORE_OPTION) -- $(ARGS)
 
-test-real:  ## the integration targets on your own server: PACHD_ADDRESS=grpc://host:port make test-real
+test-real:  ## the integration targets on your own server: PACHD_ADDRESS=grpc://host:port, FDFS_TRACKERS=host:port make test-real
 	@$(PYTHON) tools/test_real.py $(CORE_OPTION) -- $(ARGS)
 
 lint:  ## every linter, each reported

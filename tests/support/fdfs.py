@@ -1,18 +1,23 @@
 # Copyright: (c) 2026, polystore.storage contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FastDFS for tests: the sandbox's stand-in, in the version that a test asks for."""
+"""FastDFS for tests: the sandbox's stand-in, or the real one at FDFS_TRACKERS behind forwarders."""
 
 from __future__ import annotations
 
 import itertools
+import json
 import os
+import subprocess
+import sys
+import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from ansible_collections.polystore.storage.tests.support.sandboxes import Server, start
+from ansible_collections.polystore.storage.tests.support.sandboxes import FILES, Server, start, started
 
 # Commands that change something.
 WRITING = (
@@ -23,7 +28,7 @@ ENOSPC = 28
 
 
 class FdfsServer(Server):
-    """FastDFS: trackers, and two groups of two storages, that behave as the version that was asked for.
+    """FastDFS: trackers, and two groups of two storages, that behave as the version that was asked for, or a real one.
 
     An entry of its log has method (the command's name: "query_store", "upload"), path ("group1/M00/...", what an upload
     got; "group1/*.txt" where it got nothing), status (0, an errno; None: no answer was sent), bytes_in and bytes_out
@@ -93,8 +98,41 @@ class FdfsServer(Server):
     new_container_name = new_name
 
 
+class RealServer(FdfsServer):
+    """The FastDFS at FDFS_TRACKERS, behind forwarders of this process's own."""
+
+    def __init__(self, trackers: str) -> None:
+        home = Path(tempfile.mkdtemp(prefix="polystore-fdfs-", dir="/tmp"))
+        command = [sys.executable, str(Path(__file__).with_name("fdfs_forward.py")), "--remove"]
+        path = os.pathsep.join([str(FILES), str(Path(__file__).parents[5])])
+        self.forward = subprocess.Popen(
+            [*command, "--home", str(home), "--to", trackers],
+            stdin=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
+        )
+        ready = home / "fastdfs" / "forward.json"
+        while not ready.exists():
+            if self.forward.poll() is not None:
+                raise RuntimeError(f"there is no FastDFS at {trackers} (FDFS_TRACKERS)")
+            time.sleep(0.05)
+        info = json.loads(ready.read_text(encoding="utf-8"))
+        super().__init__(home, {"fastdfs": {**info, "pid": self.forward.pid}})
+
+    def behave(self, **settings: Any) -> dict[str, Any]:
+        """Skips the test: these are settings of the stand-in."""
+        if settings:
+            pytest.skip(f"a real FastDFS has no setting for {', '.join(settings)}")
+        return {}
+
+
 def start_fdfs(version: str = "6.16.1", **options: Any) -> FdfsServer:
-    """The process's own stand-in for a FastDFS of that version, with these options of its service."""
+    """The process's own FastDFS of that version; options: of the stand-in's service, and nothing else has them."""
+    trackers = os.environ.get("FDFS_TRACKERS")
+    if trackers and version == "6.16.1" and not options:
+        key = (os.getpid(), "real fastdfs")
+        if key not in started:
+            started[key] = RealServer(trackers)
+        return cast(FdfsServer, started[key])
     given = {"version": version, **options}
     return cast(FdfsServer, start("fastdfs", FdfsServer, *(f"--option=fastdfs.{k}={v}" for k, v in given.items())))
 

@@ -19,6 +19,7 @@ class System(NamedTuple):
 
 SYSTEMS = {
     "pachyderm": System("PACHD_ADDRESS", "pachd_server", ("PACHD_AUTH_TOKEN", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH")),
+    "fastdfs": System("FDFS_TRACKERS", "fdfs_server"),
 }
 
 

@@ -100,14 +100,15 @@ def test_every_change_gets_to_the_other_storage(client: Client) -> None:
     name, appender = client.upload(b"one"), client.upload(b"two", appender=True)
     client.set_metadata(name, b"a\x021")
     client.change(24, appender, 3, data=b"+++")
-    assert client.get(name, where=other(client, name)) == (0, b"one")
-    assert client.metadata(name, other(client, name)) == (0, b"a\x021")
-    assert client.get(appender, where=other(client, appender)) == (0, b"two+++")
+    replica, other_replica, comes = other(client, name), other(client, appender), client.server.wait_for
+    comes(lambda: client.get(name, where=replica) == (0, b"one"))
+    comes(lambda: client.metadata(name, replica) == (0, b"a\x021"))
+    comes(lambda: client.get(appender, where=other_replica) == (0, b"two+++"))
     client.change(24, appender, 1, data=b"!")
-    assert client.get(appender, where=other(client, appender)) == (0, b"two+++!")
-    assert client.info(name, where=other(client, name)) == client.info(name)
-    assert client.delete(name, other(client, name)) == 0  # a change on the replica gets back
-    assert client.info(name)[0] == ENOENT
+    comes(lambda: client.get(appender, where=other_replica) == (0, b"two+++!"))
+    assert client.info(name, where=replica) == client.info(name)
+    assert client.delete(name, replica) == 0  # a change on the replica gets back
+    comes(lambda: client.info(name)[0] == ENOENT)
 
 
 def test_a_delay_of_replication(client: Client) -> None:

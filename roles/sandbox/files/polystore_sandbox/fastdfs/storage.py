@@ -91,22 +91,7 @@ class StorageServer:
 
     def describe(self, request: Request) -> None:
         """Name and path, as far as a request is well formed."""
-        command, data = request.command, request.data
-        request.name = COMMANDS.get(command, "")
-        if command in (11, 23):
-            extension = _text(data[9:15])
-            request.path = f"{self.group.name}/*.{extension}" if extension else f"{self.group.name}/*"
-        elif command in (12, 13, 14, 15, 22):
-            skip = {13: 17, 14: 16}.get(command, 0)
-            rest = data[skip + GROUP_NAME :]
-            if command == 13 and len(data) >= 17:
-                rest = rest[: int.from_bytes(data[:8], "big")]
-            request.path = f"{_text(data[skip : skip + GROUP_NAME])}/{_text(rest)}"
-        elif command in (21, 24, 34, 36):
-            skip = {21: 38, 34: 24}.get(command, 16)
-            request.path = f"{self.group.name}/{_text(data[skip : skip + int.from_bytes(data[:8], 'big')])}"
-        elif command == 38:
-            request.path = f"{self.group.name}/{_text(data)}"
+        describe(request, self.group.name)
 
     def answer(self, request: Request) -> Body:
         """Raises Refused."""
@@ -383,6 +368,26 @@ class StorageServer:
                 self.cluster.changed(storage, new + ending, old.text + ending)
         request.stored = f"{self.group.name}/{new}"
         return self._given(new)
+
+
+def describe(request: Request, group: str) -> None:
+    """Fills in name and path of a request to a storage of that group, as far as it is well formed."""
+    command, data = request.command, request.data
+    request.name = COMMANDS.get(command, "")
+    if command in (11, 23):
+        extension = _text(data[9:15])
+        request.path = f"{group}/*.{extension}" if extension else f"{group}/*"
+    elif command in (12, 13, 14, 15, 22):
+        skip = {13: 17, 14: 16}.get(command, 0)
+        rest = data[skip + GROUP_NAME :]
+        if command == 13 and len(data) >= 17:
+            rest = rest[: int.from_bytes(data[:8], "big")]
+        request.path = f"{_text(data[skip : skip + GROUP_NAME])}/{_text(rest)}"
+    elif command in (21, 24, 34, 36):
+        skip = {21: 38, 34: 24}.get(command, 16)
+        request.path = f"{group}/{_text(data[skip : skip + int.from_bytes(data[:8], 'big')])}"
+    elif command == 38:
+        request.path = f"{group}/{_text(data)}"
 
 
 def _must(well: bool) -> None:

@@ -65,11 +65,7 @@ class Tracker:
 
     def describe(self, request: Request) -> None:
         """Name and path."""
-        request.name = COMMANDS.get(request.command, "")
-        if request.name and request.command not in BARE:
-            group = _text(request.data[:GROUP_NAME])
-            rest = _text(request.data[GROUP_NAME:])
-            request.path = f"{group}/{rest}" if rest else group
+        describe(request)
 
     def answer(self, request: Request) -> Body:
         """Raises Refused."""
@@ -208,6 +204,15 @@ class Tracker:
         }
         values["last_heart_beat_time"] = now if active else max(storage.up, now - HEART_BEAT)
         return storage_record(settings.dialect, settings.width, texts, values)
+
+
+def describe(request: Request) -> None:
+    """Fills in name and path of a request to a tracker."""
+    request.name = COMMANDS.get(request.command, "")
+    if request.name and request.command not in BARE:
+        group = _text(request.data[:GROUP_NAME])
+        rest = _text(request.data[GROUP_NAME:])
+        request.path = f"{group}/{rest}" if rest else group
 
 
 def _text(data: bytes) -> str:
