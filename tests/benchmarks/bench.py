@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.polystore.storage.tests.support import alluxio_real, targets
+from ansible_collections.polystore.storage.tests.support.fdfs import FdfsServer, start_fdfs
 from ansible_collections.polystore.storage.tests.support.servers import SwiftServer, start_pachd, start_swift
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -80,6 +81,11 @@ class Bench:
         if os.environ.get("PACHD_ADDRESS"):
             return os.environ["PACHD_ADDRESS"]
         return str(start_pachd().connection()["address"])
+
+    @functools.cached_property
+    def fdfs(self) -> FdfsServer:
+        """The sandbox's FastDFS, 6.16.1."""
+        return start_fdfs()
 
     @functools.cached_property
     def env(self) -> dict[str, str]:

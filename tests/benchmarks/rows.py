@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ansible_collections.polystore.storage.tests.benchmarks import rows_alluxio, rows_pachyderm
+from ansible_collections.polystore.storage.tests.benchmarks import rows_alluxio, rows_fastdfs, rows_pachyderm
 from ansible_collections.polystore.storage.tests.benchmarks.bench import (
     MIB,
     Bench,
@@ -279,7 +279,8 @@ def row_names(bench: Bench) -> Iterator[Sample]:
 
 ROWS: dict[str, Callable[[Bench], Iterator[Sample]]] = {
     name[4:]: value
-    for name, value in [*globals().items(), *vars(rows_alluxio).items(), *vars(rows_pachyderm).items()]
+    for rows in (globals(), vars(rows_alluxio), vars(rows_pachyderm), vars(rows_fastdfs))
+    for name, value in [*rows.items()]
     if name.startswith("row_")
 }
 ONCE = {"payload", "names", "pachyderm_hash"}  # these do not vary

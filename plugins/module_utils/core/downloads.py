@@ -367,7 +367,7 @@ class Downloads(Resource):
         name, remote = item.parts[-1], item.remote
         self._sweep(parent, (item.root, *item.parts[:-1]))
         temporary = ".%s.polystore-%s" % (os.fsdecode(os.fsencode(name)[:200]), secrets.token_hex(8))
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         out = os.open(temporary, flags, 0o600, dir_fd=parent)
         try:
             with contextlib.suppress(OSError):  # a file system without locks: nobody sweeps there

@@ -53,6 +53,7 @@ class FdfsClient:
         self._retry = Retry(settings.retries)
         self._tracker = 0  # the one that answered last
         self._homes: dict[tuple[str, str], tuple[float, Server]] = {}
+        self._told: dict[tuple[str, str], bool] = {}
 
     def close(self) -> None:
         """Close the idle connections; the client can still be used."""
@@ -369,6 +370,14 @@ class FdfsClient:
             if error.missing:
                 return None
             raise
+
+    def tells_crc32(self, file_id: File) -> bool:
+        """Whether info() tells the CRC32 of what a file holds now; asked once of a group's storages for each kind."""
+        file = self._file(file_id, wire.INFO)
+        place = (file.group, file.kind)
+        if not file.fixed and place not in self._told:
+            self._told[place] = wire.tells_crc32(file.kind, self.storages(file.group))
+        return file.fixed or self._told[place]
 
     def get_metadata(self, file_id: File) -> dict[str, str]:
         """The metadata, {} where a file has none. Raises RefusedError, code 2, where there is no file."""

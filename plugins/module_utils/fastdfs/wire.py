@@ -450,6 +450,15 @@ def parse_storages(body: bytes) -> list[dict[str, Any]]:
     return found
 
 
+OWN_CRC32 = {"appender": [6, 2], "slave": [6, 15, 1]}  # the first versions that tell their own, as it is now
+
+
+def tells_crc32(kind: str, storages: list[dict[str, Any]]) -> bool:
+    """Whether these storages tell the CRC32 of what a file of this kind holds, not one of another time or file."""
+    versions = [row["version"] for row in storages if row["state"] == "ACTIVE"]
+    return all([int(n) for n in text.split(".") if n.isdigit()] >= OWN_CRC32.get(kind, []) for text in versions)
+
+
 def _is_group(row: dict[str, Any]) -> bool:
     check_group(row["name"])
     return True

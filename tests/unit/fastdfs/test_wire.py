@@ -238,3 +238,19 @@ def test_refusals_tell_code_name_and_what_to_do(
 
 def test_addresses_are_shown_as_one_writes_them() -> None:
     assert str(Server("::1", 5)) == "[::1]:5" and str(Server("a.example", 6)) == "a.example:6"
+
+
+def test_whose_checksum_is_told() -> None:
+    """Before 6.02 an appender's is stale, before 6.15.1 a slave's is its master's."""
+    for kind, versions, told in (
+        ("normal", ["5.03"], True),
+        ("appender", ["6.01", "6.16.1"], False),
+        ("appender", ["6.02", "6.10."], True),
+        ("slave", ["6.15.0"], False),
+        ("slave", ["6.9", "6.15.1"], False),
+        ("slave", ["6.15.1", "6.16.1"], True),
+        ("slave", ["7"], True),
+    ):
+        rows = [{"version": version, "state": "ACTIVE"} for version in versions]
+        gone = [{"version": "", "state": "INIT"}, {"version": "4.06", "state": "OFFLINE"}]
+        assert wire.tells_crc32(kind, rows + gone) is told, (kind, versions)
