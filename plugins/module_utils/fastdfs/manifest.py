@@ -20,6 +20,7 @@ import secrets
 import stat
 import threading
 import time
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -212,6 +213,57 @@ def opened(source: Any, offset: int = 0) -> Any:
     return stream
 
 
+PAGE, GAP = 1 << 12, 1 << 14  # bytes: content is compared by pages; what lies between two changes is sent with them
+Step = tuple[str, int, int]  # what to do (modify, append, truncate), from where, how many bytes
+
+
+def _crc(blocks: Iterable[bytes], crc: int = 0) -> int:
+    for block in blocks:
+        crc = zlib.crc32(block, crc)
+    return crc
+
+
+def steps_to(client: Any, source: Any, file: FileId, size: int, crc: int | None) -> Iterator[Step]:
+    """The least that makes size bytes with this checksum (None: not known) the content of source."""
+    want, same = source.size, min(source.size, size)
+    if crc is not None and size <= want:
+        with source.reader(0, size) as part:
+            same = 0 if _crc(iter(functools.partial(part.read, PAGE * 16), b"")) == crc else same
+    elif (
+        crc is not None and size - want <= want
+    ):  # the checksum of all follows from that of the first part and the rest
+        with client.stream(file, want) as blocks:
+            same = 0 if _crc(blocks, int(crc_of(source), 16)) == crc else same
+    for start, end in spans(client, source, file, same) if same else ():
+        yield "modify", start, end - start
+    if want > size:
+        yield "append", size, want - size
+    elif want < size:
+        yield "truncate", want, 0
+
+
+def spans(client: Any, source: Any, file: FileId, length: int) -> Iterator[tuple[int, int]]:
+    """(start, end) of what differs in the first bytes; what lies close together is one."""
+    start, end, at = -1, -1, 0
+    with source.reader(0, length) as local, client.stream(file, 0, length) as blocks:
+        for block in blocks:
+            mine = local.read(len(block))
+            for offset in range(0, len(block), PAGE) if mine != block else ():
+                one, two = mine[offset : offset + PAGE], block[offset : offset + PAGE]
+                bits = int.from_bytes(one, "big") ^ int.from_bytes(two, "big")
+                if not bits:
+                    continue
+                base = at + offset + len(one)
+                first, last = base - (bits.bit_length() + 7) // 8, base - ((bits & -bits).bit_length() - 1) // 8
+                if start >= 0 and first - end > GAP:
+                    yield start, end
+                    start = first
+                start, end = start if start >= 0 else first, last
+            at += len(block)
+    if start >= 0:
+        yield start, end
+
+
 class Kept(Resource):
     """A resource whose items are in manifests: held while a real run lasts, only read in check mode.
 
@@ -304,7 +356,8 @@ class Kept(Resource):
             yield
         except StorageError as error:
             try:
-                self.client.delete(file_id)
+                if error.code != 17:  # a slave that was there before us
+                    self.client.delete(file_id)
                 manifest.gone(file_id)
             except StorageError:
                 error.hint = " ".join(filter(None, (error.hint, "Delete %s, if the next run does not" % file_id)))
