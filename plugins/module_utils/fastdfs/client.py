@@ -215,7 +215,7 @@ class FdfsClient:
         order = self._right(wire.LIST_GROUP, wire.group_order, wire.LIST_GROUP, name)
 
         def single(body: bytes) -> dict[str, Any]:
-            rows = wire.parse_groups(body)
+            rows: list[dict[str, Any]] = wire.parse_groups(body)
             if len(rows) != 1:
                 raise ReplyError("The reply holds %d groups" % len(rows))
             return rows[0]
@@ -376,7 +376,8 @@ class FdfsClient:
         file = self._file(file_id, wire.INFO)
         place = (file.group, file.kind)
         if not file.fixed and place not in self._told:
-            self._told[place] = wire.tells_crc32(file.kind, self.storages(file.group))
+            order = wire.group_order(wire.LIST_STORAGES, file.group)
+            self._told[place] = wire.tells_crc32(file.kind, self._asked(order, wire.parse_versions))
         return file.fixed or self._told[place]
 
     def get_metadata(self, file_id: File) -> dict[str, str]:

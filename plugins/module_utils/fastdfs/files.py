@@ -8,8 +8,6 @@ from __future__ import annotations
 import dataclasses as dc
 import functools
 import os
-import re
-import threading
 from typing import Any, NamedTuple
 
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError, StorageError
@@ -49,8 +47,6 @@ BYTES = ("src", "content", "content_b64")
 TYPES = ("normal", "appender", "slave")
 PLACE = ("type", "extension", "file_group")  # what of a file cannot be changed
 SMALL = 1 << 16
-# From these versions on a storage computes the checksum of an appender, or of a slave, when it is asked.
-TOLD = {"appender": (6, 2), "slave": (6, 15, 1)}
 
 
 def file_id(value: Any) -> str:
@@ -136,12 +132,10 @@ class FileResource(Kept):
 
     def __init__(self, client: Any, run: Any) -> None:
         super().__init__(client, run)
-        self._lock = threading.Lock()
         self._sources: dict[Key, Source | None] = {}
         self._named: dict[tuple[str, str], FileItem] = {}
         self._masters: dict[Key, FileItem] = {}  # of a slave that is declared together with its master
         self._plans: dict[Key, Change | None] = {}
-        self._versions: dict[str, tuple[int, ...]] = {}
         self._mend: list[Note] = []
 
     # --- options
@@ -260,7 +254,7 @@ class FileResource(Kept):
             text = slot.text
         file, named = self._parsed(text), item.name is not KEEP
         source = self._sources[item.key]
-        crc = not file.fixed and source is not None and item.compare == "checksum" and self._tells(file)
+        crc = not file.fixed and source is not None and item.compare == "checksum" and self.client.tells_crc32(file)
         info = self.client.info(file, crc32=crc)
         if info is None:
             if item.state == "absent" and named and entry is not None:
@@ -291,15 +285,6 @@ class FileResource(Kept):
             state["metadata"] = pairs
         state["_file"] = file
         return state
-
-    def _tells(self, file: FileId) -> bool:
-        """Whether all storages of a file's group compute the checksum of its kind."""
-        with self._lock:
-            if file.group not in self._versions:
-                texts = [row["version"] for row in self.client.storages(file.group) if row["version"]]
-                versions = [tuple(map(int, re.findall(r"\d+", text))) for text in texts]
-                self._versions[file.group] = min(versions, default=())
-            return self._versions[file.group] >= TOLD[file.kind]
 
     def _master(self, item: FileItem) -> FileId | None:
         """The master of a slave, None where it is not known."""

@@ -8,9 +8,11 @@ A packet is a body behind 10 bytes: its length, a command, a status. Nothing her
 
 from __future__ import annotations
 
+import importlib
 import ipaddress
+import re
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import StorageError
@@ -280,7 +282,7 @@ def parse_metadata(body: bytes) -> dict[str, str]:
 # --- replies; all raise ReplyError
 
 
-def _text(data: bytes) -> str:
+def text_of(data: bytes) -> str:
     text = data.split(b"\0", 1)[0].decode("latin-1")
     if text and not (text.isascii() and text.isprintable()):
         raise ValueError(text)
@@ -289,14 +291,14 @@ def _text(data: bytes) -> str:
 
 def _group(body: bytes) -> str:
     try:
-        return check_group(_text(body[:16]))
+        return check_group(text_of(body[:16]))
     except ValueError:
         raise ReplyError("The reply names no group") from None
 
 
 def _server(data: bytes, port: bytes) -> Server:
     """Raises ValueError."""
-    host, number = _text(data), int.from_bytes(port, "big")
+    host, number = text_of(data), int.from_bytes(port, "big")
     ipaddress.ip_address(host)
     if not 0 < number < 65536:
         raise ValueError(number)
@@ -338,7 +340,7 @@ def parse_place(body: bytes) -> list[Server]:
 def parse_leader(body: bytes) -> Server:
     """The leading tracker, told as text (from 6.15.5 on)."""
     try:
-        host, _colon, port = _text(body).rpartition(":")
+        host, _colon, port = text_of(body).rpartition(":")
         return _server(host.strip("[]").encode("ascii"), int(port).to_bytes(8, "big"))
     except (ValueError, OverflowError):
         raise ReplyError("The reply names no leader") from None
@@ -350,7 +352,7 @@ def parse_info(body: bytes) -> FileInfo:
         raise ReplyError("A file's info has 40 or 70 bytes, not %d" % len(body))
     size, changed, crc32 = struct.unpack("!qqq", body[:24])
     try:
-        source = _text(body[24:])
+        source = text_of(body[24:])
     except ValueError:
         size = -1
     if size < 0 or changed < 0:
@@ -366,88 +368,18 @@ def parse_id(body: bytes) -> FileId:
         raise ReplyError("The reply holds no file id") from None
 
 
-class _Layout:
-    """A record's fields as (name, format), for struct and by name."""
-
-    def __init__(self, *fields: tuple[str, str]) -> None:
-        self.names, self.forms = [name for name, _form in fields], [form for _name, form in fields]
-        self.struct = struct.Struct("!" + "".join(self.forms))
-
-    def records(self, body: bytes) -> Iterator[dict[str, Any]]:
-        """Raises ValueError where text is no text or a port none."""
-        for row in self.struct.iter_unpack(body):
-            found: dict[str, Any] = dict(zip(self.names, (_text(x) if isinstance(x, bytes) else x for x in row)))
-            if not 0 <= found["storage_port"] < 65536:
-                raise ValueError(found["storage_port"])
-            yield found
+# Where the state is 1 byte, in what length of record the version stands where, in how many bytes.
+_VERSIONS = {600: (177, 6), 612: (177, 6), 642: (207, 6), 644: (207, 8), 509: (80, 8), 517: (80, 8), 487: (50, 8)}
 
 
-def _numbers(names: str) -> list[tuple[str, str]]:
-    return [(name, "q") for name in names.split()]
-
-
-def _group_layout(names: str) -> _Layout:
-    return _Layout(("name", "17s"), *_numbers(names))
-
-
-_FIRST = "total_mb free_mb %strunk_free_mb storage_count storage_port "
-_LAST = " current_write_server store_path_count subdir_count_per_path current_trunk_file_id"
-_COUNTED = (
-    "upload append modify truncate set_meta delete download get_meta create_link delete_link upload_bytes append_bytes "
-    "modify_bytes download_bytes sync_in_bytes sync_out_bytes file_open file_read file_write"
-)
-
-
-def _storage_layout(width: int, version: int, rw: bool, reserved: bool, connections: bool) -> _Layout:
-    old = not rw
-    return _Layout(
-        ("status", "B"), *[("rw_mode", "B")] * rw, ("id", "16s"), ("ip_addr", "%ds" % width),
-        *[("domain_name", "128s")] * old, ("src_id", "16s"), ("version", "%ds" % version),
-        *_numbers("join_time up_time total_mb free_mb" + " reserved_mb" * reserved),
-        *_numbers("upload_priority store_path_count subdir_count current_write_path storage_port"),
-        *_numbers("http_port" * old),
-        *[(name, "i") for name in ("conn_alloc", "conn_current", "conn_max") if connections],
-        *_numbers(" ".join("total_%s success_%s" % (name, name) for name in _COUNTED.split())),
-        *_numbers("last_source_update last_sync_update last_synced_timestamp last_heart_beat_time"),
-        ("if_trunk_server", "B"),
-    )  # fmt: skip
-
-
-GROUPS = {
-    105: _group_layout(_FIRST % "" + "http_port active_count" + _LAST),
-    113: _group_layout(_FIRST % "reserved_mb " + "readable_count writable_count" + _LAST),
-}
-STORAGES = {
-    600: _storage_layout(16, 6, False, False, False),  # up to 5.03
-    612: _storage_layout(16, 6, False, False, True),  # 5.04 to 6.10
-    642: _storage_layout(46, 6, False, False, True),  # 6.11
-    644: _storage_layout(46, 8, False, False, True),  # 6.12
-    509: _storage_layout(46, 8, True, False, True),  # 6.13.0
-    517: _storage_layout(46, 8, True, True, True),  # 6.13.1 to 6.14, and later ones with IPv6
-    487: _storage_layout(16, 8, True, True, True),  # from 6.15 on
-}
-GROUP_KEYS = tuple(dict.fromkeys(name for layout in (GROUPS[113], GROUPS[105]) for name in layout.names))
-STORAGE_KEYS = tuple(dict.fromkeys(name for size in (487, 612) for name in STORAGES[size].names))
-
-
-def parse_groups(body: bytes) -> list[dict[str, Any]]:
-    """Groups under the keys GROUP_KEYS; None for what this server's version does not tell."""
-    found = []
-    for row in _records(body, GROUPS, "group", _is_group):
-        port = row.get("http_port")
-        if port and port <= 32:  # 6.13.0 has other numbers in these two places, and no port is so small
-            row.update(readable_count=port, writable_count=row["active_count"], http_port=None)
-        found.append({key: row.get(key) for key in GROUP_KEYS})
-    return found
-
-
-def parse_storages(body: bytes) -> list[dict[str, Any]]:
-    """Storages under the keys STORAGE_KEYS and state (a name of STATES); None for what the version does not tell."""
-    found = []
-    for row in _records(body, STORAGES, "storage", lambda row: row["status"] in STATES):
-        row["if_trunk_server"] = bool(row["if_trunk_server"])
-        found.append({"state": STATES[row["status"]], **{key: row.get(key) for key in STORAGE_KEYS}})
-    return found
+def parse_versions(body: bytes) -> list[dict[str, Any]]:
+    """state and version of the storages in a list of them, without the rest (which records has)."""
+    for length, (at, width) in _VERSIONS.items():
+        rows = [body[start : start + length] for start in range(0, len(body), length)]
+        found = [(STATES.get(row[0]), row[at : at + width].split(b"\0")[0]) for row in rows if len(row) == length]
+        if len(found) == len(rows) and all(state and re.match(rb"[0-9.]*\Z", text) for state, text in found):
+            return [{"state": state, "version": text.decode()} for state, text in found]
+    raise ReplyError("A list of %d bytes holds no versions that are understood" % len(body))
 
 
 OWN_CRC32 = {"appender": [6, 2], "slave": [6, 15, 1]}  # the first versions that tell their own, as it is now
@@ -459,22 +391,8 @@ def tells_crc32(kind: str, storages: list[dict[str, Any]]) -> bool:
     return all([int(n) for n in text.split(".") if n.isdigit()] >= OWN_CRC32.get(kind, []) for text in versions)
 
 
-def _is_group(row: dict[str, Any]) -> bool:
-    check_group(row["name"])
-    return True
-
-
-def _records(body: bytes, layouts: dict[int, _Layout], noun: str, fits: Any) -> list[dict[str, Any]]:
-    """Rows of the one layout whose length divides the body's and that makes sense of it."""
-    for length, layout in layouts.items():
-        if len(body) % length == 0:
-            try:
-                rows = list(layout.records(body))
-                if all(map(fits, rows)):
-                    return rows
-            except ValueError:
-                continue
-    raise ReplyError(
-        "A list of %d bytes holds no %s records that are understood" % (len(body), noun),
-        hint="Records of FastDFS 4.06 to 6.16 are; this server is of another version",
-    )
+def __getattr__(name: str) -> Any:
+    """What is in records, which only modules that list something ship."""
+    if name.startswith("__"):
+        raise AttributeError(name)
+    return getattr(importlib.import_module(__name__.rpartition(".")[0] + ".records"), name)

@@ -142,6 +142,19 @@ def test_the_versions_and_lengths_of_storage_records() -> None:
     assert (down["state"], down["rw_mode"], down["http_port"], down["if_trunk_server"]) == ("OFFLINE", 6, None, False)
 
 
+def test_versions_alone_are_read_from_every_list_of_storages() -> None:
+    lists = [answer.body for answer in ANSWERS if answer.command == 92 and answer.body]
+    assert len({len(body) for body in lists}) > 7
+    for body in lists:
+        whole = [{key: row[key] for key in ("state", "version")} for row in wire.parse_storages(body)]
+        assert wire.parse_versions(body) == whole
+    for wrong in (b"x", bytes(600), b"\7" + b"\xff" * 486, b"\x42" * 644):
+        if wrong != bytes(600):  # a storage that never was there
+            with pytest.raises(ReplyError):
+                wire.parse_versions(wrong)
+    assert wire.parse_versions(bytes(600)) == [{"state": "INIT", "version": ""}]
+
+
 def test_6_13_0_has_counts_where_others_have_ports() -> None:
     [found] = wire.parse_groups(reply("list all groups after", "6.13.0-46"))
     assert (found["http_port"], found["readable_count"], found["writable_count"]) == (None, 1, 1)
