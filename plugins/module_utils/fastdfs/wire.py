@@ -270,6 +270,17 @@ def pack_metadata(metadata: Mapping[str, str]) -> bytes:
     return RECORD.join(key + FIELD + content for key, content in sorted(pairs))
 
 
+def metadata_of(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Metadata as an option has them; None removes a name. Raises ValueError for what a storage cannot hold."""
+    found = {}
+    for name, text in value.items():
+        if isinstance(text, (dict, list)):
+            raise ValueError("metadata: the value of %.80r is no text" % name)
+        found[name] = str(text).lower() if isinstance(text, bool) else text if text is None else str(text)
+    pack_metadata({name: text or "" for name, text in found.items()})
+    return found
+
+
 def parse_metadata(body: bytes) -> dict[str, str]:
     """The pairs; what another client left that is not UTF-8 (a storage cuts anywhere) is shown with backslashes."""
     found = {}
