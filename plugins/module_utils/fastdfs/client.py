@@ -476,15 +476,8 @@ class FdfsConnection:
         "retries": {"type": "int"},
     }
 
-    @staticmethod
-    def resolve(options: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
-        """The settings that options, environment and client.conf lead to. Raises OptionError."""
-        return Settings.resolve(options, environ)
-
-    @staticmethod
-    def connect(settings: Settings, parallel: int) -> FdfsClient:
-        """A client; nothing is sent yet."""
-        return FdfsClient(settings, parallel)
+    resolve = staticmethod(Settings.resolve)
+    connect = staticmethod(FdfsClient)
 
     @staticmethod
     def preload(tokens: Any) -> None:

@@ -235,7 +235,7 @@ def crc32(data: bytes, legacy: bool = False) -> int:
 SCHEMA = 1
 DOUBTS = 100  # the newest are kept
 REBUILD = (
-    "Restore it from a backup, or write it anew from the names and ids that fdfs_info with gather: manifest told: "
+    "Restore it from a backup, or write it anew with what fdfs_info (gather: manifest) told or still tells of it: "
     '{"schema": 1, "files": {"NAME": {"id": "group1/M00/..."}}}'
 )
 Entry = dict[str, Any]
@@ -247,11 +247,11 @@ def manifest_path(value: Any) -> str:
 
 
 class Manifest:
-    """The files that names stand for. It is read only; manifest.Held can write.
+    """The files that names stand for; manifest.Held can write it.
 
-    entries: by name {id, size, crc32 (8 hexadecimal digits), perhaps metadata, master, ...}; one that was written by
-    hand has an id alone. pending: names whose file somebody was changing in place: what their entries say of
-    content and metadata is not known to hold. doubts: uploads whose end nobody heard of, and that are nowhere recorded.
+    entries: by name {id, size, crc32 (hexadecimal), perhaps metadata, master, ...}; one written by hand has an id alone.
+    pending: names whose file was being changed in place, so that the rest of their entry may not hold.
+    doubts: uploads whose end nobody heard of.
     """
 
     def __init__(self, path: str) -> None:
@@ -263,53 +263,45 @@ class Manifest:
         self.entries: dict[str, Entry] = {}
         self.pending: set[str] = set()
         self.doubts: list[dict[str, Any]] = []
-        self.heard: list[dict[str, Any]] = []  # the doubts that this reading has found
+        self.heard: list[dict[str, Any]] = []  # those of the last run
         self._loose: dict[str, None] = {}
         self._sending: dict[str, dict[str, Any]] = {}
         self._revision = self._id = ""
         self._end = self._rows = 0
 
-    # --- reading
-
     @classmethod
     def load(cls, path: str) -> Manifest:
-        """What the manifest tells now; nothing is locked or written. Raises StorageError when it is lost or damaged."""
+        """What the manifest tells now, nothing is locked. Raises StorageError when it is lost or damaged."""
         found = cls(path)
         found._read()
         return found
 
     def _read(self) -> None:
-        while True:
+        marks: Any = self
+        while marks != (marks := self._marks()):  # until nobody folds the journal meanwhile
             self._clear()
-            marks = self._marks()
             document, rows = self._document(), self._noted()
-            if marks == self._marks():  # nobody has folded the journal meanwhile
-                break
         if document is not None:
             self._take(document)
         head = rows.pop(0) if rows else {}
-        self._id = head.get("journal", "")
-        if document is None and head.get("base"):
+        self._id, base = head.get("journal", ""), head.get("base", "")
+        if document is None and base:
             raise self._bad("is gone, and its journal is not", "FILE_LOST")
-        if head and document is not None and self._id == document.get("folded"):
-            self._end, rows, self._id = 0, [], ""  # killed between the two steps of folding
-        elif head.get("base", "") != self._revision and not rows:
+        if document is not None and self._id and self._id == document.get("folded"):
+            self._end, rows = 0, []  # killed between the two steps of folding
+        elif base != self._revision:
+            if rows:
+                hint = "Restore the manifest that its journal belongs to; if this one is right, move the journal away"
+                raise self._bad("is not the one that its journal %s belongs to" % self.journal, "MISMATCH", hint)
             self._end = 0
-        elif head.get("base", "") != self._revision:
-            raise self._bad(
-                "is another one than its journal %s belongs to" % self.journal,
-                "MISMATCH",
-                "Restore the manifest that belongs to it, or move the journal away when the manifest is right",
-            )
         self._rows = len(rows)
         try:
             for row in rows:
                 self._apply(row)
         except (KeyError, TypeError, AttributeError) as error:
             raise self._bad("has a damaged journal (%r)" % error, "DAMAGED") from None
-        self.heard = list(self._sending.values())
+        self.heard, self._sending = list(self._sending.values()), {}
         self.doubts = (self.doubts + self.heard)[-DOUBTS:]
-        self._sending = {}
 
     def _marks(self) -> Any:
         try:
@@ -340,8 +332,8 @@ class Manifest:
         if not isinstance(found, dict) or not isinstance(found.get("files"), dict) or "schema" not in found:
             raise self._bad("is no manifest", "DAMAGED")
         if found["schema"] != SCHEMA:
-            hint = "It takes the version of this collection that wrote it, or a newer one"
-            raise self._bad("has schema %r; %d is understood" % (found["schema"], SCHEMA), "SCHEMA", hint)
+            told = "has schema %r; %d is understood" % (found["schema"], SCHEMA)
+            raise self._bad(told, "SCHEMA", "Use the version of this collection that wrote it, or a newer one")
         return found
 
     def _take(self, document: dict[str, Any]) -> None:
@@ -363,10 +355,10 @@ class Manifest:
         self._end = data.rfind(b"\n") + 1
         try:
             rows = [json.loads(line) for line in data[: self._end].splitlines()]
-        except ValueError as error:
+            if rows and "journal" not in rows[0]:
+                raise ValueError("it has no head")
+        except (TypeError, ValueError) as error:
             raise self._bad("has a damaged journal %s: %s" % (self.journal, error), "DAMAGED") from None
-        if not all(isinstance(row, dict) for row in rows) or (rows and "journal" not in rows[0]):
-            raise self._bad("has a damaged journal %s" % self.journal, "DAMAGED")
         return rows
 
     def _bad(self, what: str, code: str, hint: str = REBUILD) -> StorageError:
@@ -377,7 +369,8 @@ class Manifest:
 
     def _trouble(self, what: str, error: OSError) -> StorageError:
         told = "the manifest %s cannot be %s: %s" % (self.path, what, error.strerror or error)
-        return StorageError(told, operation="%s manifest" % what.split()[0], code=error.errno, fatal=True)
+        hint = "Its directory has to be there and writable, because a journal is kept beside it"
+        return StorageError(told, operation="open manifest", code=error.errno, hint=hint, fatal=True)
 
     def _apply(self, row: dict[str, Any]) -> None:
         kind, name = row["op"], row.get("name", "")
@@ -402,6 +395,6 @@ class Manifest:
                 self.entries[name] = row["entry"]
 
     def leftovers(self) -> list[str]:
-        """Ids of files that runs have stored or replaced, and that no name stands for: they can be deleted."""
+        """Ids of files that runs have stored or replaced, and that no name stands for."""
         used = {entry["id"] for entry in self.entries.values()}
         return [text for text in self._loose if text not in used]

@@ -33,7 +33,10 @@ from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.ids impo
     Entry,
     FileId,
     Manifest,
+    check_extension,
 )
+
+SMALL = 1 << 16  # bytes of content that are quickly read once more
 
 
 class Note(NamedTuple):
@@ -46,21 +49,18 @@ class Note(NamedTuple):
 
 
 class Held(Manifest):
-    """A manifest that this process holds, from open() to close(). Thread-safe."""
+    """A manifest that only this process uses, until close(). Thread-safe. wait: seconds for its lock."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, wait: float) -> None:
         super().__init__(path)
-        self._lock, self._file = threading.Lock(), -1
-
-    def open(self, wait: float) -> None:
-        """Lock it, for this process alone, and read it. wait: seconds until StorageError."""
+        self._lock = threading.Lock()
         try:
             self._file = self._locked(wait)
             try:
                 self._read()
                 os.ftruncate(self._file, self._end)  # what was not written to its end was not done
             except BaseException:
-                self._unlock()
+                os.close(self._file)
                 raise
         except OSError as error:
             raise self._trouble("locked", error) from None
@@ -93,12 +93,9 @@ class Held(Manifest):
         except OSError as error:
             return self._trouble("written", error)
         finally:
-            self._unlock()
+            os.close(self._file)
+            self._file = -1
         return None
-
-    def _unlock(self) -> None:
-        file, self._file = self._file, -1
-        os.close(file)
 
     def sending(self, name: str, size: int) -> None:
         """The last bytes of a new file are about to leave; soon it is there, and nobody knows its id."""
@@ -153,11 +150,15 @@ class Held(Manifest):
         finally:
             os.close(folder)
 
+    def ours(self, file_id: str) -> bool:
+        """Whether it is a leftover, or a file that this run has announced."""
+        return file_id in self._loose
+
     def _fold(self) -> None:
         revision, temporary = secrets.token_hex(8), self.path + ".new"
         head = {
             "schema": SCHEMA, "revision": revision, "folded": self._id, "pending": sorted(self.pending),
-            "leftovers": self.leftovers(), "doubts": self.doubts,
+            "leftovers": self.leftovers(), "doubts": [*self.doubts, *self._sending.values()],
         }  # fmt: skip
         rows = ["%s: %s" % (_text(name), _text(self.entries[name])) for name in sorted(self.entries)]
         data = "%s,\n%s: {\n%s\n}}\n" % (_text(head)[:-1], _text("files"), ",\n".join(rows))
@@ -213,6 +214,19 @@ def opened(source: Any, offset: int = 0) -> Any:
     return stream
 
 
+def known(source: Any) -> dict[str, Any]:
+    """What is known of content that is stored anew, without reading much."""
+    return {"size": source.size, **({"crc32": crc_of(source)} if source.size <= SMALL else {})}
+
+
+def ending(name: str) -> str:
+    """The extension of a name, where FastDFS can have it."""
+    try:
+        return check_extension(os.path.splitext(name)[1][1:])
+    except ValueError:
+        return ""
+
+
 PAGE, GAP = 1 << 12, 1 << 14  # bytes: content is compared by pages; what lies between two changes is sent with them
 Step = tuple[str, int, int]  # what to do (modify, append, truncate), from where, how many bytes
 
@@ -229,9 +243,7 @@ def steps_to(client: Any, source: Any, file: FileId, size: int, crc: int | None)
     if crc is not None and size <= want:
         with source.reader(0, size) as part:
             same = 0 if _crc(iter(functools.partial(part.read, PAGE * 16), b"")) == crc else same
-    elif (
-        crc is not None and size - want <= want
-    ):  # the checksum of all follows from that of the first part and the rest
+    elif crc is not None and size - want <= want:  # that of the whole follows from the first part's and the rest
         with client.stream(file, want) as blocks:
             same = 0 if _crc(blocks, int(crc_of(source), 16)) == crc else same
     for start, end in spans(client, source, file, same) if same else ():
@@ -275,7 +287,7 @@ class Kept(Resource):
 
     def __init__(self, client: Any, run: Any) -> None:
         super().__init__(client, run)
-        self._held: dict[str, Any] = {}
+        self._held: dict[str, Any] = {}  # by every path that was used for it
         self._stuck: set[str] = set()  # leftovers that cannot be deleted now
 
     @contextlib.contextmanager
@@ -283,27 +295,29 @@ class Kept(Resource):
         try:
             yield
         finally:
-            for manifest in self._held.values():
-                error = None if self.run.check else manifest.close()
+            for manifest in () if self.run.check else self.manifests():
+                error = manifest.close()
                 if error is not None:
                     self.run.warnings.append("%s. Its journal holds what is new, and the next run reads it" % error)
 
     def hold(self, paths: Iterable[str], wait: float) -> None:
         """Open these manifests. wait: seconds for the lock of each."""
-        for path in sorted({os.path.realpath(path) for path in paths}):
-            if self.run.check:
-                self._held[path] = Manifest.load(path)
-                continue
-            manifest = Held(path)
-            manifest.open(wait)
-            self._held[path] = manifest
+        for real, path in sorted((os.path.realpath(path), path) for path in set(paths)):
+            if real not in self._held:
+                self._held[real] = Manifest.load(real) if self.run.check else Held(real, wait)
+            self._held[path] = self._held[real]
+        for manifest in () if self.run.check else self.manifests():
             for doubt in manifest.heard:
                 told = "A run that died had just sent %(size)d bytes for %(name)s (at %(time)d)" % doubt
                 self.run.warnings.append("%s. If the storage has got all, a file is there whose id nobody knows" % told)
 
     def manifest(self, path: str) -> Any:
-        """One that was opened."""
-        return self._held[os.path.realpath(path)]
+        """One that is held (a Held; in check mode a Manifest)."""
+        return self._held[path]
+
+    def manifests(self) -> Iterable[Any]:
+        """All of them, each once."""
+        return {id(manifest): manifest for manifest in self._held.values()}.values()
 
     def store(
         self, manifest: Held, name: str, source: Any, *, extension: str = "", group: str | None = None,
@@ -338,15 +352,14 @@ class Kept(Resource):
 
     @staticmethod
     def _arrived(file: FileId, source: Any) -> str:
-        """The checksum to record. Small content is compared with what the storage got; reading large costs too much."""
-        told = None if file.crc32 is None else "%08x" % file.crc32
-        if told is not None and source.size > 1 << 16:
+        """The checksum to record. Only small content is compared with what the storage got: large is not read twice."""
+        told = "" if file.crc32 is None else "%08x" % file.crc32
+        if told and source.size > SMALL:
             return told
         found = crc_of(source)
-        if told not in (None, found) and told != crc_of(source, legacy=True):
-            raise StorageError(
-                "%s arrived with the checksum %s; %s was sent" % (file, told, found), operation="check upload"
-            )
+        if told not in ("", found) and told != crc_of(source, legacy=True):
+            told = "%s arrived with the checksum %s; %s was sent" % (file, told, found)
+            raise StorageError(told, operation="check upload")
         return found
 
     @contextlib.contextmanager
@@ -355,13 +368,25 @@ class Kept(Resource):
         try:
             yield
         except StorageError as error:
-            try:
+            with contextlib.suppress(StorageError):
                 if error.code != 17:  # a slave that was there before us
-                    self.client.delete(file_id)
+                    self._delete(error, file_id)
                 manifest.gone(file_id)
-            except StorageError:
-                error.hint = " ".join(filter(None, (error.hint, "Delete %s, if the next run does not" % file_id)))
             raise
+
+    def _delete(self, why: StorageError, file_id: str) -> None:
+        try:
+            self.client.delete(file_id)
+        except StorageError:
+            why.hint = " ".join(filter(None, (why.hint, "%s is left; the next run deletes it" % file_id)))
+            raise
+
+    def describe(self, file: FileId, before: Mapping[str, str], after: Mapping[str, str]) -> None:
+        """Set metadata: only what is new, unless something has to go."""
+        if before.keys() <= after.keys():
+            self.client.set_metadata(file, {n: v for n, v in after.items() if before.get(n) != v}, merge=True)
+        else:
+            self.client.set_metadata(file, after)
 
     def record(self, made: list[Made]) -> None:
         notes: dict[str, list[Note]] = {}
@@ -388,6 +413,6 @@ class Kept(Resource):
             self.run.warnings.append(told)
 
     def finish(self, complete: bool) -> None:
-        for manifest in self._held.values():
+        for manifest in self.manifests():
             mine = [file_id for file_id in manifest.leftovers() if file_id not in self._stuck]
             self.run.workers.each(functools.partial(self._remove, manifest), mine)
