@@ -56,6 +56,8 @@ class FdfsServer(Server):
         """Those of `requests` that may change something: uploads, appends, deletions, metadata and so on."""
         return [entry for entry in self.requests(since, path=path) if entry["method"] in WRITING]
 
+    refusal = "no space left"
+
     def refuse_writes(self, words: str) -> Any:
         """From now on every write is refused, as by a storage without space (FastDFS has no words)."""
         self.fault("status", method="|".join(WRITING), count=None, status=ENOSPC)
