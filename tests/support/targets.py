@@ -58,6 +58,17 @@ DIFFERS = {
     "last_job_state": "as state",
     "data": "as state",
     "storage": "uploads to FastDFS go to its storages in turn",
+    "read_from": "which of them have a file already",
+    "change_at": "as storage",
+    "counters": "what FastDFS has done until then",
+    "free_mb": "of the disk that everybody here uses",
+    "last_heart_beat_time": "when it was asked",
+    "last_source_update": "as last_modified",
+    "last_sync_update": "as last_modified",
+    "last_synced_timestamp": "as last_modified",
+    "conn_alloc": "who is connected then",
+    "conn_current": "as conn_alloc",
+    "conn_max": "as conn_alloc",
 }
 
 # Lists in the order in which a server got their things, which are made at the same time.
