@@ -73,7 +73,8 @@ def stages() -> list[Stage]:
     ]
     # Everything that talks to Swift once more, with Keystone before it and on the newest core. Where a dead run
     # stopped does not depend on who gave it its token: those long campaigns are not run again.
-    command = tests(ends[-1], "keystone", [], "-m", "server and not crash and not alluxio and not pachyderm and not fastdfs")
+    others = "not alluxio and not pachyderm and not fastdfs"
+    command = tests(ends[-1], "keystone", [], "-m", "server and not crash and " + others)
     where = "core %s, Keystone" % ends[-1]
     found.append(Stage("keystone", command, 25, where, "keystone", {"POLYSTORE_AUTH": "v3"}))
     # Everything that talks to Alluxio, with real ones instead of the stand-in; and what "test" leaves out as too long.
@@ -87,6 +88,10 @@ def stages() -> list[Stage]:
     command = tests(ends[-1], "pachyderm", clients, "-m", "pachyderm and second")
     where = "core %s, pachyderm-sdk 2.12.2 and python-pachyderm 7.6.0" % ends[-1]
     found.append(Stage("pachyderm", command, 20, where, "pachyderm"))
+    # Three registries' clients, each against the stand-in as six versions of FastDFS.
+    command = tests(ends[-1], "fastdfs", ["conformance", "integration"], "-m", "fastdfs and second")
+    where = "core %s, FastDFS's Java, Node and Rust clients" % ends[-1]
+    found.append(Stage("fastdfs", command, 20, where, "fastdfs"))
     for core in runnable:
         if core == default:
             continue  # the stage "test" has run them

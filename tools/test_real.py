@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs the integration targets of the systems whose address is in the environment, on the servers there.
 
-    PACHD_ADDRESS=grpc://HOST:PORT FDFS_TRACKERS=HOST:PORT,... python tools/test_real.py [--core 2.19] [-- pytest options]
+    PACHD_ADDRESS=grpc://HOST:PORT FDFS_TRACKERS=HOST:PORT,... python tools/test_real.py [--core 2.19] [-- for pytest]
 
 Their names begin with psi- and t-; what they make they remove. tests/support/real.py lists the variables.
 """
