@@ -35,13 +35,16 @@ from ansible_collections.polystore.storage.plugins.module_utils.core.values impo
 from ansible_collections.polystore.storage.plugins.module_utils.fastdfs import wire
 from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.ids import (
     FileId,
-    check_extension,
     check_group,
     manifest_path,
 )
-from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.manifest import Kept, Note, crc_of
-
-SMALL = 1 << 16
+from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.manifest import (
+    Kept,
+    Note,
+    crc_of,
+    ending,
+    known,
+)
 
 
 def start(value: str) -> str:
@@ -184,7 +187,7 @@ class SyncResource(Kept):
             return None if present is None else Change(item, "deleted", present, None)
         tree, source = item.tree, item.source
         if present is None:
-            after: State = {"size": source.size, **({"crc32": crc_of(source)} if source.size <= SMALL else {})}
+            after = known(source)
             if tree.file_group is not KEEP:
                 after["file_group"] = tree.file_group
             if tree.metadata is not KEEP:
@@ -296,11 +299,3 @@ class SyncResource(Kept):
                 new = None if pairs is None else {**entry, "metadata": pairs}
                 held.record([Note(item.manifest, item.name, new)])
         super().finish(complete)
-
-
-def ending(name: str) -> str:
-    """The extension that a name's file gets: its own, where FastDFS can have it."""
-    try:
-        return check_extension(os.path.splitext(name)[1][1:])
-    except ValueError:
-        return ""
