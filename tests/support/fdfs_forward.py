@@ -29,9 +29,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.polystore.storage.plugins.module_utils.fastdfs import wire as client_wire
-from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.client import FdfsClient
+from ansible_collections.polystore.storage.plugins.module_utils.fastdfs import records as client_records
 from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.client import Settings as ClientSettings
+from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.records import Cluster as ClientCluster
 from polystore_sandbox.control import start_control
 from polystore_sandbox.fastdfs import storage, tracker
 from polystore_sandbox.fastdfs.settings import Settings
@@ -225,7 +225,7 @@ class Cluster:
 
     def __init__(self, folder: Path, to: str) -> None:
         self.faults, self.log = FaultPlan(ACTIONS), RequestLog(str(folder / "access.jsonl"))
-        client = FdfsClient(ClientSettings.resolve({"trackers": to.split(",")}, {}))
+        client = ClientCluster(ClientSettings.resolve({"trackers": to.split(",")}, {}))
         self.trackers = [(server.host, server.port) for server in client.settings.trackers]
         self.groups = {group["name"]: client.storages(group["name"]) for group in client.groups()}
         client.close()
@@ -286,9 +286,9 @@ class Cluster:
         if 101 <= command <= 107:
             return self._places(body, GROUP, len(body) - (command in (101, 104, 106, 107)))
         if command == 92:
-            return self._records(body, client_wire.STORAGES)
+            return self._records(body, client_records.STORAGES)
         if command in (90, 91):
-            return self._records(body, client_wire.GROUPS)
+            return self._records(body, client_records.GROUPS)
         return body
 
     def _places(self, body: bytes, begin: int, end: int) -> bytes:

@@ -204,50 +204,10 @@ class FdfsClient:
 
         return self._retry.call(lambda: self._careful(once, order))
 
-    # --- the cluster
-
-    def groups(self) -> list[dict[str, Any]]:
-        """All groups; the keys are wire.GROUP_KEYS, None for what the version does not tell."""
-        return self._asked(Order(wire.LIST_GROUPS), wire.parse_groups)
-
-    def group(self, name: str) -> dict[str, Any]:
-        """One group, as in groups(). Raises RefusedError, code 2, where there is none."""
-        order = self._right(wire.LIST_GROUP, wire.group_order, wire.LIST_GROUP, name)
-
-        def single(body: bytes) -> dict[str, Any]:
-            rows: list[dict[str, Any]] = wire.parse_groups(body)
-            if len(rows) != 1:
-                raise ReplyError("The reply holds %d groups" % len(rows))
-            return rows[0]
-
-        return self._asked(order, single)
-
-    def storages(self, group: str, storage: str = "") -> list[dict[str, Any]]:
-        """The storages of a group, or the one with this id; the keys are state and wire.STORAGE_KEYS."""
-        order = self._right(wire.LIST_STORAGES, wire.group_order, wire.LIST_STORAGES, group, storage)
-        return self._asked(order, wire.parse_storages)
-
-    def leader(self) -> Server:
-        """The leading tracker; RefusedError, code 22, before 6.15.5."""
-        return self._asked(Order(wire.LEADER), wire.parse_leader)
-
-    def ping(self, server: Server, role: str = "tracker") -> None:
-        """Raises FdfsError where no tracker or storage answers."""
-        self._exchange(server, role, Order(wire.ACTIVE_TEST))
-
-    def store(self, group: str | None = None, every: bool = False) -> tuple[str, list[Server], int]:
-        """(group, storages, store path number) for an upload. every: all storages that could take it."""
-        return self._asked(self._store_order(group, every), wire.parse_store)
-
     def _store_order(self, group: str | None, every: bool = False) -> Order:
         some = wire.STORE_ALL if every else wire.STORE
         command = some if group is None else (wire.STORE_ALL_IN if every else wire.STORE_IN)
         return self._right(command, wire.group_order, command, group)
-
-    def places(self, file_id: File, which: str = "fetch") -> list[Server]:
-        """Storages for a file, whether it exists or not. which: fetch (one to read), update (one to change), all."""
-        command = {"fetch": wire.FETCH, "update": wire.UPDATE, "all": wire.FETCH_ALL}[which]
-        return self._asked(wire.file_order(command, self._file(file_id, command)), wire.parse_place)
 
     # --- files come and go
 
@@ -350,13 +310,6 @@ class FdfsClient:
         order = self._right(command, wire.appender_order, command, file, *numbers)
         if order.size or command == wire.TRUNCATE:  # what changes nothing is answered in an odd way
             self._change(order, file, factory, check)
-
-    def regenerate(self, file_id: File) -> FileId:
-        """Make an appender a normal file; its new id, the old one is gone (from 6.02 on)."""
-        file = self._file(file_id, wire.REGENERATE)
-        order = wire.file_order(wire.REGENERATE, file)
-        body, server = self._change(order, file)
-        return self._parsed(wire.parse_id, body, order, "storage", server)
 
     # --- what is known of files
 

@@ -249,7 +249,7 @@ def manifest_path(value: Any) -> str:
 class Manifest:
     """The files that names stand for; manifest.Held can write it.
 
-    entries: by name {id, size, crc32 (hexadecimal), perhaps metadata, master, ...}; one written by hand has an id alone.
+    entries: by name {id, size, crc32 (hexadecimal), perhaps metadata and master}; one written by hand has an id.
     pending: names whose file was being changed in place, so that the rest of their entry may not hold.
     doubts: uploads whose end nobody heard of.
     """

@@ -17,7 +17,6 @@ from ansible_collections.polystore.storage.plugins.module_utils.core.host import
 from ansible_collections.polystore.storage.plugins.module_utils.core.resource import Item, directive
 from ansible_collections.polystore.storage.plugins.module_utils.core.values import KEEP, plain_text
 from ansible_collections.polystore.storage.plugins.module_utils.fastdfs import records
-from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.client import CONNECTION
 from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.ids import (
     SCHEMA,
     FileId,
@@ -85,7 +84,7 @@ def facts(file: FileId) -> dict[str, Any]:
 class Info(Query):
     """The module fdfs_info."""
 
-    connection = CONNECTION
+    connection = records.CONNECTION
     Options = Question
 
     @classmethod

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, polystore.storage contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FastDFS's lists of groups and storages, in every layout from 4.06 to 6.16.
+"""FastDFS's lists of groups and storages, in every layout from 4.06 to 6.16, and the client that asks for them.
 
-Apart from wire, because only a module that lists something has to ship it.
+Apart from wire and client, because only a module that lists something has to ship it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,16 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
+from ansible_collections.polystore.storage.plugins.module_utils.fastdfs import wire
+from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.client import (
+    FdfsClient,
+    FdfsConnection,
+    File,
+    FileId,
+    Server,
+)
 from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.ids import check_group
-from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.wire import STATES, ReplyError
+from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.wire import STATES, Order, ReplyError
 from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.wire import text_of as _text
 
 
@@ -120,3 +128,73 @@ def _records(body: bytes, layouts: dict[int, _Layout], noun: str, fits: Any) -> 
         "A list of %d bytes holds no %s records that are understood" % (len(body), noun),
         hint="Records of FastDFS 4.06 to 6.16 are; this server is of another version",
     )
+
+
+def parse_leader(body: bytes) -> Server:
+    """The leading tracker, told as text (from 6.15.5 on)."""
+    try:
+        host, _colon, port = _text(body).rpartition(":")
+        return wire.server_of(host.strip("[]").encode("ascii"), int(port).to_bytes(8, "big"))
+    except (ValueError, OverflowError):
+        raise ReplyError("The reply names no leader") from None
+
+
+# --- who asks for them
+
+
+class Cluster(FdfsClient):
+    """A client that asks about the cluster too, and can do what no module does."""
+
+    def groups(self) -> list[dict[str, Any]]:
+        """All groups; the keys are GROUP_KEYS, None for what the version does not tell."""
+        return self._asked(Order(wire.LIST_GROUPS), parse_groups)
+
+    def group(self, name: str) -> dict[str, Any]:
+        """One group, as in groups(). Raises RefusedError, code 2, where there is none."""
+        order = self._right(wire.LIST_GROUP, wire.group_order, wire.LIST_GROUP, name)
+
+        def single(body: bytes) -> dict[str, Any]:
+            rows: list[dict[str, Any]] = parse_groups(body)
+            if len(rows) != 1:
+                raise ReplyError("The reply holds %d groups" % len(rows))
+            return rows[0]
+
+        return self._asked(order, single)
+
+    def storages(self, group: str, storage: str = "") -> list[dict[str, Any]]:
+        """The storages of a group, or the one with this id; the keys are state and STORAGE_KEYS."""
+        order = self._right(wire.LIST_STORAGES, wire.group_order, wire.LIST_STORAGES, group, storage)
+        return self._asked(order, parse_storages)
+
+    def leader(self) -> Server:
+        """The leading tracker; RefusedError, code 22, before 6.15.5."""
+        return self._asked(Order(wire.LEADER), parse_leader)
+
+    def ping(self, server: Server, role: str = "tracker") -> None:
+        """Raises FdfsError where no tracker or storage answers."""
+        self._exchange(server, role, Order(wire.ACTIVE_TEST))
+
+    def store(self, group: str | None = None, every: bool = False) -> tuple[str, list[Server], int]:
+        """(group, storages, store path number) for an upload. every: all storages that could take it."""
+        return self._asked(self._store_order(group, every), wire.parse_store)
+
+    def places(self, file_id: File, which: str = "fetch") -> list[Server]:
+        """Storages for a file, whether it exists or not. which: fetch (one to read), update (one to change), all."""
+        command = {"fetch": wire.FETCH, "update": wire.UPDATE, "all": wire.FETCH_ALL}[which]
+        return self._asked(wire.file_order(command, self._file(file_id, command)), wire.parse_place)
+
+    def regenerate(self, file_id: File) -> FileId:
+        """Make an appender a normal file; its new id, the old one is gone (from 6.02 on)."""
+        file = self._file(file_id, wire.REGENERATE)
+        order = wire.file_order(wire.REGENERATE, file)
+        body, server = self._change(order, file)
+        return self._parsed(wire.parse_id, body, order, "storage", server)
+
+
+class ClusterConnection(FdfsConnection):
+    """The same connection options, and this client."""
+
+    connect = staticmethod(Cluster)
+
+
+CONNECTION = ClusterConnection()

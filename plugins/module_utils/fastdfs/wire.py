@@ -8,7 +8,6 @@ A packet is a body behind 10 bytes: its length, a command, a status. Nothing her
 
 from __future__ import annotations
 
-import importlib
 import ipaddress
 import re
 import struct
@@ -307,7 +306,7 @@ def _group(body: bytes) -> str:
         raise ReplyError("The reply names no group") from None
 
 
-def _server(data: bytes, port: bytes) -> Server:
+def server_of(data: bytes, port: bytes) -> Server:
     """Raises ValueError."""
     host, number = text_of(data), int.from_bytes(port, "big")
     ipaddress.ip_address(host)
@@ -325,9 +324,9 @@ def _servers(body: bytes, bare: bool = False) -> list[Server]:
             continue
         port = body[width:full]
         try:
-            found = [_server(body[:width], port)]
+            found = [server_of(body[:width], port)]
             for at in range(full, len(body), step):
-                found.append(_server(body[at : at + width], port if bare else body[at + width : at + full]))
+                found.append(server_of(body[at : at + width], port if bare else body[at + width : at + full]))
         except ValueError:
             continue
         return found
@@ -346,15 +345,6 @@ def parse_place(body: bytes) -> list[Server]:
         return _servers(body[16:])
     except ReplyError:
         return _servers(body[16:], bare=True)
-
-
-def parse_leader(body: bytes) -> Server:
-    """The leading tracker, told as text (from 6.15.5 on)."""
-    try:
-        host, _colon, port = text_of(body).rpartition(":")
-        return _server(host.strip("[]").encode("ascii"), int(port).to_bytes(8, "big"))
-    except (ValueError, OverflowError):
-        raise ReplyError("The reply names no leader") from None
 
 
 def parse_info(body: bytes) -> FileInfo:
@@ -400,10 +390,3 @@ def tells_crc32(kind: str, storages: list[dict[str, Any]]) -> bool:
     """Whether these storages tell the CRC32 of what a file of this kind holds, not one of another time or file."""
     versions = [row["version"] for row in storages if row["state"] == "ACTIVE"]
     return all([int(n) for n in text.split(".") if n.isdigit()] >= OWN_CRC32.get(kind, []) for text in versions)
-
-
-def __getattr__(name: str) -> Any:
-    """What is in records, which only modules that list something ship."""
-    if name.startswith("__"):
-        raise AttributeError(name)
-    return getattr(importlib.import_module(__name__.rpartition(".")[0] + ".records"), name)

@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from ansible_collections.polystore.storage.plugins.module_utils.fastdfs import wire
-from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.client import FdfsClient, Server, Settings
+from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.client import Server, Settings
+from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.records import Cluster
 
 CONTENT = b"hello fastdfs\n"
 NORMAL = "group1/M00/00/00/fwAAAWsBb8OAAxZzAAAADg4Qul0309.txt"
@@ -195,10 +196,10 @@ class Double:
 
 
 @contextlib.contextmanager
-def serving(*trackers: Server, timeout: float = 30.0, retries: int = 2) -> Iterator[tuple[Double, FdfsClient]]:
+def serving(*trackers: Server, timeout: float = 30.0, retries: int = 2) -> Iterator[tuple[Double, Cluster]]:
     """A double, and a client that uses it (or other trackers) and never pauses."""
     with Double() as double:
-        client = FdfsClient(Settings(trackers or (double.server,), 5.0, timeout, retries))
+        client = Cluster(Settings(trackers or (double.server,), 5.0, timeout, retries))
         client._retry._sleep = lambda seconds: None
         try:
             yield double, client
@@ -217,7 +218,7 @@ def nowhere() -> Server:
         return Server(*taken.getsockname()[:2])
 
 
-def still_used(double: Double, client: FdfsClient, before: int) -> bool:
+def still_used(double: Double, client: Cluster, before: int) -> bool:
     """Whether the next request goes over the connection of the one numbered before."""
     connection = double.seen[before].connection
     client.ping(double.server, "storage")

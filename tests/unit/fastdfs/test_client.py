@@ -16,7 +16,6 @@ import pytest
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import StorageError
 from ansible_collections.polystore.storage.plugins.module_utils.fastdfs import lines, wire
 from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.client import (
-    FdfsClient,
     FileId,
     LostError,
     RefusedError,
@@ -24,6 +23,7 @@ from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.client i
     RequestError,
     Server,
 )
+from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.records import Cluster
 from ansible_collections.polystore.storage.tests.unit.fastdfs.double import (
     APPENDER,
     CONTENT,
@@ -42,7 +42,7 @@ from ansible_collections.polystore.storage.tests.unit.fastdfs.double import (
     stored,
 )
 
-Pair = tuple[Double, FdfsClient]
+Pair = tuple[Double, Cluster]
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ import pytest
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import StorageError
 from ansible_collections.polystore.storage.plugins.module_utils.fastdfs import lines, wire
 from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.client import (
-    FdfsClient,
     LostError,
     RefusedError,
 )
+from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.records import Cluster
 from ansible_collections.polystore.storage.tests.unit.fastdfs.double import (
     APPENDER,
     CONTENT,
@@ -37,7 +37,7 @@ from ansible_collections.polystore.storage.tests.unit.fastdfs.double import (
     waits,
 )
 
-Pair = tuple[Double, FdfsClient]
+Pair = tuple[Double, Cluster]
 
 
 @pytest.fixture

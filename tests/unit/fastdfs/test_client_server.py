@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.client import (
-    FdfsClient,
     RefusedError,
     Settings,
 )
 from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.ids import crc32
+from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.records import Cluster
 from ansible_collections.polystore.storage.tests.support.servers import FdfsServer
 
 pytestmark = [pytest.mark.server, pytest.mark.fastdfs]
@@ -30,7 +30,7 @@ def server(request: pytest.FixtureRequest) -> FdfsServer:
 
 @pytest.fixture
 def client(server: FdfsServer) -> Any:
-    client = FdfsClient(Settings.resolve({**server.connection(), "timeout": 20, "retries": 2}, {}))
+    client = Cluster(Settings.resolve({**server.connection(), "timeout": 20, "retries": 2}, {}))
     yield client
     client.close()
 
@@ -39,7 +39,7 @@ def of(data: bytes) -> Any:
     return lambda: io.BytesIO(data)
 
 
-def test_a_file_from_upload_to_deletion(server: FdfsServer, client: FdfsClient, tmp_path: pathlib.Path) -> None:
+def test_a_file_from_upload_to_deletion(server: FdfsServer, client: Cluster, tmp_path: pathlib.Path) -> None:
     old = server.version.startswith("5.")
     file = client.upload(of(CONTENT), 14, extension="txt", group="group1")
     assert (file.kind, file.size, file.extension) == ("normal", 14, "txt")
@@ -73,7 +73,7 @@ def test_a_file_from_upload_to_deletion(server: FdfsServer, client: FdfsClient, 
     assert client.delete(empty) and client.delete(file)
 
 
-def test_an_appender_from_upload_to_its_new_name(server: FdfsServer, client: FdfsClient) -> None:
+def test_an_appender_from_upload_to_its_new_name(server: FdfsServer, client: Cluster) -> None:
     file = client.upload(of(b"0123456789"), 10, extension="log", appender=True)
     assert file.kind == "appender" and file.size is None
     client.append(file, of(b"abcdef"), 6)
@@ -99,7 +99,7 @@ def test_an_appender_from_upload_to_its_new_name(server: FdfsServer, client: Fdf
     assert client.delete(file)
 
 
-def test_the_cluster(server: FdfsServer, client: FdfsClient) -> None:
+def test_the_cluster(server: FdfsServer, client: Cluster) -> None:
     assert [group["name"] for group in client.groups()] == sorted(server.groups)
     assert client.group("group1")["storage_count"] == 2
     storages = client.storages("group1")

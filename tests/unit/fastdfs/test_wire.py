@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import StorageError
-from ansible_collections.polystore.storage.plugins.module_utils.fastdfs import wire
+from ansible_collections.polystore.storage.plugins.module_utils.fastdfs import records, wire
 from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.ids import FileId
 from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.wire import Order, ReplyError, Server
 from ansible_collections.polystore.storage.tests.unit.fastdfs.recorded import ANSWERS, REQUESTS, reply
@@ -20,13 +20,13 @@ from ansible_collections.polystore.storage.tests.unit.fastdfs.recorded import AN
 RECORDS = json.loads((pathlib.Path(__file__).parent / "records.json").read_text("utf-8"))
 PARSERS: dict[int, Callable[[bytes], Any]] = {
     **dict.fromkeys((11, 21, 23, 38), wire.parse_id),
-    **dict.fromkeys((90, 91), wire.parse_groups),
+    **dict.fromkeys((90, 91), records.parse_groups),
     **dict.fromkeys((101, 104, 106, 107), wire.parse_store),
     **dict.fromkeys((102, 103, 105), wire.parse_place),
     15: wire.parse_metadata,
     22: wire.parse_info,
-    92: wire.parse_storages,
-    95: wire.parse_leader,
+    92: records.parse_storages,
+    95: records.parse_leader,
 }
 
 
@@ -106,10 +106,10 @@ def test_replies_of_real_servers_are_understood(run: str) -> None:
 def test_every_field_of_every_layout(row: dict[str, Any]) -> None:
     body, storage = reply(row["step"], row["run"]), "storages" in row["step"]
     assert len(body) == row["length"]
-    [found] = (wire.parse_storages if storage else wire.parse_groups)(body)
+    [found] = (records.parse_storages if storage else records.parse_groups)(body)
     assert {key: found[key] for key in row["record"]} == row["record"]
     assert {key for key, value in found.items() if value is not None} >= set(row["record"])
-    assert {row["length"] for row in RECORDS} == {*wire.GROUPS, *wire.STORAGES}
+    assert {row["length"] for row in RECORDS} == {*records.GROUPS, *records.STORAGES}
 
 
 def test_addresses_of_both_widths_and_of_two_storages() -> None:
@@ -122,7 +122,7 @@ def test_addresses_of_both_widths_and_of_two_storages() -> None:
     assert all(wire.parse_place(body) == both for body in fetch)
     store = [wire.parse_store(answer.body) for answer in ANSWERS if answer.step == "query store all two"]
     assert len(store) > 1 and all((group, sorted(found)) == ("group1", both) for group, found, _path in store)
-    assert wire.parse_leader(reply("query leader")) == Server("127.0.0.2", 22122)
+    assert records.parse_leader(reply("query leader")) == Server("127.0.0.2", 22122)
 
 
 def test_what_a_file_info_says() -> None:
@@ -135,10 +135,10 @@ def test_what_a_file_info_says() -> None:
 
 def test_the_versions_and_lengths_of_storage_records() -> None:
     alone = [answer for answer in ANSWERS if answer.step == "list storages after" and "two" not in answer.run]
-    found = {(len(answer.body), wire.parse_storages(answer.body)[0]["version"]) for answer in alone}
-    assert {length for length, _version in found} == set(wire.STORAGES)
+    found = {(len(answer.body), records.parse_storages(answer.body)[0]["version"]) for answer in alone}
+    assert {length for length, _version in found} == set(records.STORAGES)
     assert {(600, "5.03"), (612, "5.04"), (612, "6.10."), (642, "6.11."), (487, "6.15.0")} < found
-    [down] = wire.parse_storages(reply("list storages storage down"))
+    [down] = records.parse_storages(reply("list storages storage down"))
     assert (down["state"], down["rw_mode"], down["http_port"], down["if_trunk_server"]) == ("OFFLINE", 6, None, False)
 
 
@@ -146,7 +146,7 @@ def test_versions_alone_are_read_from_every_list_of_storages() -> None:
     lists = [answer.body for answer in ANSWERS if answer.command == 92 and answer.body]
     assert len({len(body) for body in lists}) > 7
     for body in lists:
-        whole = [{key: row[key] for key in ("state", "version")} for row in wire.parse_storages(body)]
+        whole = [{key: row[key] for key in ("state", "version")} for row in records.parse_storages(body)]
         assert wire.parse_versions(body) == whole
     for wrong in (b"x", bytes(600), b"\7" + b"\xff" * 486, b"\x42" * 644):
         if wrong != bytes(600):  # a storage that never was there
@@ -156,9 +156,9 @@ def test_versions_alone_are_read_from_every_list_of_storages() -> None:
 
 
 def test_6_13_0_has_counts_where_others_have_ports() -> None:
-    [found] = wire.parse_groups(reply("list all groups after", "6.13.0-46"))
+    [found] = records.parse_groups(reply("list all groups after", "6.13.0-46"))
     assert (found["http_port"], found["readable_count"], found["writable_count"]) == (None, 1, 1)
-    [found] = wire.parse_groups(reply("list all groups after", "6.12.2-46"))
+    [found] = records.parse_groups(reply("list all groups after", "6.12.2-46"))
     assert (found["http_port"], found["readable_count"], found["active_count"]) == (8888, None, 1)
 
 

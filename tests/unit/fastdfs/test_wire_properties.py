@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible_collections.polystore.storage.plugins.module_utils.fastdfs import wire
+from ansible_collections.polystore.storage.plugins.module_utils.fastdfs import records, wire
 from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.wire import ReplyError
 from ansible_collections.polystore.storage.tests.unit.fastdfs.recorded import ANSWERS
 from ansible_collections.polystore.storage.tests.unit.fastdfs.test_wire import PARSERS
@@ -41,11 +41,11 @@ def row_of(layout: Any, chance: random.Random) -> dict[str, Any]:
     return row
 
 
-@pytest.mark.parametrize(("length", "layout"), [*wire.GROUPS.items(), *wire.STORAGES.items()])
+@pytest.mark.parametrize(("length", "layout"), [*records.GROUPS.items(), *records.STORAGES.items()])
 def test_every_layout_reads_what_was_written(length: int, layout: Any) -> None:
     assert layout.struct.size == length
     storage = "status" in layout.names
-    keys = ("state", *wire.STORAGE_KEYS) if storage else wire.GROUP_KEYS
+    keys = ("state", *records.STORAGE_KEYS) if storage else records.GROUP_KEYS
 
     @settings(max_examples=40)
     @given(st.integers(0, 1 << 32), st.integers(1, 32))
@@ -53,7 +53,7 @@ def test_every_layout_reads_what_was_written(length: int, layout: Any) -> None:
         chance = random.Random(seed)
         rows = [row_of(layout, chance) for _number in range(count if seed % 8 == 0 else 1)]
         body = b"".join(layout.struct.pack(*(row[name] for name in layout.names)) for row in rows)
-        found = wire.parse_storages(body) if storage else wire.parse_groups(body)
+        found = records.parse_storages(body) if storage else records.parse_groups(body)
         assert len(found) == len(rows)
         for wanted, row in zip(rows, found, strict=True):
             assert tuple(row) == keys
