@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, polystore.storage contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The examples of the README, the plugins and the guides, run against a real Swift and the sandbox's Alluxio and pachd.
+"""The examples of the README, the plugins and the guides, run against a real Swift and the sandbox's other systems.
 
 What is changed: connection options go, because the servers are these, local paths lead below a directory of the test,
 as do the stores that are mounted, and who owns things is the user who runs the test.
@@ -24,6 +24,7 @@ import pytest
 import yaml
 from ansible_collections.polystore.storage.plugins.module_utils.alluxio.common import CONNECTION, AlluxioConnection
 from ansible_collections.polystore.storage.plugins.module_utils.core.host import client_for
+from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.client import FdfsConnection
 from ansible_collections.polystore.storage.plugins.module_utils.pachyderm import common as pachyderm
 from ansible_collections.polystore.storage.plugins.module_utils.pachyderm.common import PachydermConnection
 from ansible_collections.polystore.storage.plugins.module_utils.swift.common import SwiftConnection
@@ -34,14 +35,18 @@ from ansible_collections.polystore.storage.tests.unit.test_examples import docum
 OURS = "polystore.storage."
 SWIFT = OURS + "swift_"
 PACHYDERM = OURS + "pachyderm_"
+FDFS = OURS + "fdfs_"
 PLUGINS = ("lookup.swift_object", "filter.swift_temp_url", "lookup.alluxio_file", "lookup.pachyderm_file")
-CONNECTIONS = {*SwiftConnection.spec, *AlluxioConnection.spec, *PachydermConnection.spec}
+PLUGINS += ("lookup.fdfs_file",)
+CONNECTIONS = {*SwiftConnection.spec, *AlluxioConnection.spec, *PachydermConnection.spec, *FdfsConnection.spec}
 NOT_RUN = {
     "A quota, as the reseller admin": "takes an account that tests do not have",
     "Who may do what in it": "takes a pachd with authentication",
     "What pachd fetches itself": "takes a web server",
     "Two pipelines from files, in any order, waited for": "takes a pachd that runs pipelines",
     "Whether a pipeline is there and did not fail": "as the one before",
+    "The last part of a log, by its id": "takes an id that a FastDFS has",
+    "Show the first bytes of a file that is known by its id": "as the one before",
 }
 VARIABLES = ("vault_temp_url_key", "vault_next_temp_url_key", "vaulted_url_key", "vaulted_gateway_token")
 VARIABLES += ("vaulted_key_id", "vaulted_secret", "warehouse_key", "warehouse_secret")
@@ -95,6 +100,19 @@ BEFORE: dict[str, list[dict[str, Any]]] = {
         {PACHYDERM + "file": {"repo": "photos", "path": "/notes.txt", "content": "x"}},
     ],
 }
+# The same for FastDFS, whose pages have a manifest each.
+FDFS_BEFORE: dict[str, list[dict[str, Any]]] = {
+    where: [
+        {
+            "name": "What is there",
+            FDFS + "file": {
+                "manifest": "/var/lib/app/files.json",
+                "batch": [{"name": name, "content": "x"} for name in ("reports/2026.pdf", "site/a", "notes/today.txt")],
+            },
+        }
+    ]
+    for where in ("modules/fdfs_download", "modules/fdfs_info", "lookup.fdfs_file")
+}
 AWAY: list[dict[str, Any]] = [
     {
         PACHYDERM + "pipeline": {
@@ -132,10 +150,14 @@ def pages() -> dict[str, Any]:
     return {where: yaml.safe_load(text) for where, text in texts.items() if not any(role in text for role in ROLES)}
 
 
-def pages_of(wanted: bool) -> dict[str, Any]:
-    """Those of Pachyderm, or the others."""
-    found = {where: (content, PACHYDERM in json.dumps(content, default=str)) for where, content in pages().items()}
-    return {where: content for where, (content, theirs) in found.items() if theirs == wanted}
+def pages_of(system: str) -> dict[str, Any]:
+    """Those of PACHYDERM, of FDFS, or of neither (""); by what occurs in them."""
+    found: dict[str, Any] = {}
+    for where, content in pages().items():
+        text = json.dumps(content, default=str)
+        if system == next((one for one in (PACHYDERM, FDFS) if one in text), ""):
+            found[where] = content
+    return found
 
 
 def owner(_name: str) -> str:
@@ -192,6 +214,12 @@ class Page:
         """A path below the page's directory."""
         return "%s/%s" % (self.home, value.lstrip("/~"))
 
+    def manifest(self, value: str) -> str:
+        """A path of ours whose directory is there."""
+        path = pathlib.Path(self.path(value))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return str(path)
+
     def store(self, value: str) -> str:
         """A directory of ours for the address of a store."""
         return self.path(re.sub(r"^[a-z0-9]+://", "/", value))
@@ -201,10 +229,12 @@ class Page:
         if isinstance(value, list):
             return [self.options(part) for part in value]
         if isinstance(value, str):
-            return re.sub(r", (%s)='[^']*'" % "|".join(CONNECTIONS), "", value)
+            value = re.sub(r"\bmanifest='([^']*)'", lambda told: "manifest='%s'" % self.manifest(told[1]), value)
+            return re.sub(r", (%s)=('[^']*'|\[[^]]*\])" % "|".join(CONNECTIONS), "", value)
         if not isinstance(value, dict):
             return value
         ways = {"src": self.path, "dest": self.path, "source": self.store, "owner": owner, "group": group}
+        ways["manifest"] = self.manifest
         kept = {n: self.options(v) for n, v in value.items() if n not in CONNECTIONS}
         return {n: ways[n](v) if n in ways and isinstance(v, str) else v for n, v in kept.items()}
 
@@ -234,7 +264,7 @@ def alluxio(alluxio_server: Any) -> Iterator[dict[str, str]]:
 
 
 def test_examples_do_what_they_say(swift_server: SwiftServer, alluxio: dict[str, str], tmp_path: pathlib.Path) -> None:
-    found = [Page(tmp_path / ("page-%d" % number), content) for number, content in enumerate(pages_of(False).values())]
+    found = [Page(tmp_path / ("page-%d" % number), content) for number, content in enumerate(pages_of("").values())]
     assert len(found) >= 30
     names = sorted(set(OBJECTS).union(*(page.containers for page in found)))
     rows = [{"container": c, "name": name, "content": "x"} for c, objects in OBJECTS.items() for name in objects]
@@ -267,7 +297,7 @@ def test_examples_of_pachyderm_do_what_they_say(pachd_server: Any, tmp_path: pat
     client = client_for(pachyderm.CONNECTION, pachd_server.connection(), 8, {})
     asked = client.message("pps_v2.GetClusterDefaultsRequest")
     before = client.call("pps_v2.API/GetClusterDefaults", asked).cluster_defaults_json
-    found = pages_of(True)
+    found = pages_of(PACHYDERM)
     assert len(found) >= 20 and set(BEFORE) <= set(found)
     plays: list[dict[str, Any]] = []
     count = 0
@@ -294,3 +324,22 @@ def test_examples_of_pachyderm_do_what_they_say(pachd_server: Any, tmp_path: pat
         request = client.message("pps_v2.SetClusterDefaultsRequest", cluster_defaults_json=before)
         client.call("pps_v2.API/SetClusterDefaults", request)
     assert len([row for row in ran.rows if row.ours]) == count >= 50
+
+
+def test_examples_of_fastdfs_do_what_they_say(fdfs_server: Any, tmp_path: pathlib.Path) -> None:
+    found = pages_of(FDFS)
+    assert len(found) >= 12 and set(FDFS_BEFORE) <= set(found)
+    plays: list[dict[str, Any]] = []
+    count = 0
+    for number, (where, content) in enumerate(found.items()):
+        page = Page(tmp_path / ("page-%d" % number), FDFS_BEFORE.get(where, []) + content)
+        plays += page.plays
+        count += page.count
+    for directory in directories(plays):
+        directory.mkdir(parents=True, exist_ok=True)
+    playbook = tmp_path / "all.yml"
+    playbook.write_text(json.dumps(plays), "utf-8")
+    variables = {"ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+    ran = targets.run_playbook(playbook, tmp_path, variables=variables, env=fdfs_server.environment())
+    assert ran.code == 0, ran.output
+    assert len([row for row in ran.rows if row.ours]) == count >= 30
