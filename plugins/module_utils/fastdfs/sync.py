@@ -158,12 +158,10 @@ class SyncResource(Kept):
             file = FileId.parse(entry["id"])
         except ValueError as error:
             raise StorageError("%s: %s" % (item.name, error), operation="read manifest") from None
-        state: State = {"file_id": file.text, "file_group": file.group, "_file": file}
-        size, crc32 = file.size, file.crc32
-        state.update(size=entry.get("size", 0) if size is None else size)
-        if crc32 is not None:
-            state["crc32"] = "%08x" % crc32
-        if item.tree and item.tree.metadata is not KEEP and "metadata" in entry:
+        state: State = {"file_id": file.text, "file_group": file.group, "_file": file, "size": file.size}
+        if file.crc32 is not None:
+            state["crc32"] = "%08x" % file.crc32
+        if item.tree.metadata is not KEEP and "metadata" in entry:
             state["metadata"] = entry["metadata"]
         return state
 
@@ -201,10 +199,10 @@ class SyncResource(Kept):
                 hint="Exclude it: those are declared with fdfs_file",
             )
         fields: State = {}
-        if not self._same(tree.compare, source, present):
-            fields = {"size": source.size, "crc32": crc_of(source)}
         if tree.file_group is not KEEP and tree.file_group != present["file_group"]:
-            fields.update(file_group=tree.file_group, size=source.size, crc32=crc_of(source))
+            fields["file_group"] = tree.file_group
+        if fields or not self._same(tree.compare, source, present):
+            fields.update(size=source.size, crc32=crc_of(source))
         if tree.metadata is not KEEP:
             wanted = merged(present["metadata"], tree.metadata, False)
             if wanted != present["metadata"]:
@@ -282,12 +280,9 @@ class SyncResource(Kept):
             return {}
 
     def _described(self, change: Change, manifest: Any, want: Any) -> Made:
-        item, file, have = change.item, (change.before or {})["_file"], (change.before or {})["metadata"]
+        item = change.item
         manifest.touch(item.name)
-        if have.keys() <= want.keys():
-            self.client.set_metadata(file, {n: v for n, v in want.items() if have.get(n) != v}, merge=True)
-        else:
-            self.client.set_metadata(file, want)
+        self.client.set_metadata((change.before or {})["_file"], want)
         entry = {**manifest.entries[item.name], "metadata": want}
         return Made(change, None, Note(item.manifest, item.name, entry))
 
