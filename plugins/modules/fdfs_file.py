@@ -11,7 +11,6 @@ author: polystore.storage contributors (@polystore)
 description:
   - Declares files, their content and their metadata. FastDFS gives every upload a new id and knows no names, so a
     manifest on the executing host keeps them.
-  - What is there is compared by length and CRC32, without a download.
 extends_documentation_fragment:
   - polystore.storage.fdfs
   - polystore.storage.fdfs.file
@@ -60,17 +59,11 @@ resources:
   type: list
   elements: dict
   contains:
-    name:
-      description: Name in the manifest.
-      type: str
-    file_id:
-      description: Id in FastDFS.
-      type: str
     action:
       description: What was done, V(created), V(updated), V(deleted), V(unchanged) or V(failed).
       type: str
-    type:
-      description: V(normal), V(appender) or V(slave).
+    file_id:
+      description: Id in FastDFS.
       type: str
     size:
       description: Bytes.
@@ -78,22 +71,9 @@ resources:
     crc32:
       description: CRC32 of the content in hexadecimal, where it is known without reading it.
       type: str
-    metadata:
-      description: Metadata, if they were declared or are known.
-      type: dict
     recorded:
       description: V(false) for a slave that is there and not in the manifest; of others nothing is said.
       type: bool
-  sample:
-    - name: logo
-      manifest: /srv/app/files.json
-      action: created
-      file_id: group1/M00/00/00/wKgBQ2cL4VyABCDEAAAAC7f3YtE123.png
-      type: normal
-      extension: png
-      file_group: group1
-      size: 11
-      crc32: 0d4a1185
 resource:
   description: The file, when the task was about one.
   returned: when one item was given

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, polystore.storage contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FastDFS: files stored, read and changed, trackers and storages tried in turn, for servers from 4.06 to 6.16.
+"""FastDFS 4.06 to 6.16: files stored, read and changed, trackers and storages tried in turn.
 
-A request is repeated only where that does no harm: what only asks, what sets a state, and an upload that a storage
-cannot have got completely. Who gets LostError with whole = True for anything else cannot know whether it was done.
+What asks or sets a state is repeated, and an upload that cannot have arrived. Whether anything else was done that ended
+in a LostError with whole = True nobody knows.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ Opened = tuple[Line, Iterator[bytes]]
 
 
 class FdfsClient:
-    """One FastDFS cluster. Thread-safe; a fork gets its own connections. parallel: most idle connections a server.
+    """One FastDFS cluster. Thread-safe, also across forks. parallel: most idle connections a server.
 
-    Files are named by their whole id. All methods raise FdfsError; RequestError for what cannot be right.
+    Files are named by their whole id. All methods raise FdfsError.
     """
 
     def __init__(self, settings: Settings, parallel: int = 8) -> None:
@@ -63,7 +63,7 @@ class FdfsClient:
 
     @staticmethod
     def _right(command: int, function: Callable[..., T], *arguments: Any) -> T:
-        """What function makes of arguments; what it finds wrong with them is a RequestError."""
+        """What function makes of arguments, a RequestError of its ValueError."""
         try:
             return function(*arguments)
         except ValueError as error:
@@ -74,7 +74,7 @@ class FdfsClient:
         return file_id if isinstance(file_id, FileId) else self._right(command, FileId.parse, file_id)
 
     def _exchange(self, server: Server, role: str, order: Order, source: Any = None, check: Check = None) -> bytes:
-        """The reply's body. A request that may be repeated and has no content is, when a pooled connection broke."""
+        """The reply's body. What may be repeated is, where a pooled connection broke."""
         line, perhaps = self._pool.borrow(server, role), False
         while True:
             try:
@@ -103,7 +103,7 @@ class FdfsClient:
             raise
 
     def _track(self, order: Order, parse: Callable[[bytes], T]) -> T:
-        """What the first tracker says that can answer; the one that answered last is asked first."""
+        """What the first tracker says that can answer, after the one that did last."""
         trackers = self.settings.trackers
         start, refusal, trouble = self._tracker, None, None
         for step in range(len(trackers)):
@@ -131,9 +131,9 @@ class FdfsClient:
         return self._retry.call(lambda: self._track(order, parse))
 
     def _anywhere(self, file: FileId, first: int, use: Callable[[Server], T]) -> T:
-        """What use(storage) gives for the first storage that serves; first: FETCH or UPDATE is asked for first.
+        """What use(storage) gives for the first storage that serves. first: FETCH or UPDATE.
 
-        That a file is missing is believed of the storage that takes its changes only: others may lag behind.
+        Only who takes a file's changes is believed that it is missing: others lag behind.
         """
         kept: FdfsError | None = None
         seen: set[Server] = set()
@@ -160,7 +160,7 @@ class FdfsClient:
         raise kept or LostError("No storage is named", operation="query fetch")
 
     def _at_home(self, order: Order, file: FileId, parse: Callable[[bytes], T]) -> T:
-        """A question to the storage that takes a file's changes: it has seen one's own."""
+        """A question to who takes a file's changes: it has seen one's own."""
         key = (file.group, file.source)
 
         def use(server: Server) -> T:
@@ -183,7 +183,7 @@ class FdfsClient:
 
     @staticmethod
     def _careful(function: Callable[[], T], order: Order) -> T:
-        """function(), whose errors stay transient only where the order may be sent once more."""
+        """function(); its errors stay transient where the order may be repeated."""
         try:
             return function()
         except FdfsError as error:
@@ -193,7 +193,7 @@ class FdfsClient:
             raise
 
     def _change(self, order: Order, file: FileId, factory: Any = None, check: Check = None) -> tuple[bytes, Server]:
-        """(the reply's body, who sent it) of a change; the tracker names the storage anew each time."""
+        """(the reply's body, who sent it) of a change."""
 
         def once() -> tuple[bytes, Server]:
             server = self._track(wire.file_order(wire.UPDATE, file), wire.parse_place)[0]
@@ -217,8 +217,7 @@ class FdfsClient:
     ) -> FileId:  # fmt: skip
         """Store length bytes of what factory() returns (it has read() and close()); the new file's id.
 
-        An ordinary file is sent from where it stands, without copies. check(source) is called before the last bytes
-        leave: what it raises ends the upload, and nothing is stored.
+        check(source) is called before the last bytes leave: if it raises, nothing is stored.
         """
         command = wire.UPLOAD_APPENDER if appender else wire.UPLOAD
         self._right(command, wire.upload_order, length, extension, appender, 0)
@@ -258,7 +257,7 @@ class FdfsClient:
         self, master: File, prefix: str, factory: Callable[[], Any], length: int, *, extension: str = "",
         check: Check = None,
     ) -> FileId:  # fmt: skip
-        """Store a slave under the id that FileId.slave tells; RefusedError, code 17, where there is one."""
+        """Store a slave under the id that FileId.slave tells; RefusedError 17 where one is."""
         file = self._file(master, wire.UPLOAD_SLAVE)
         expected = self._right(wire.UPLOAD_SLAVE, file.slave, prefix, extension)
         order = self._right(wire.UPLOAD_SLAVE, wire.slave_order, file, length, prefix, extension)
@@ -292,11 +291,11 @@ class FdfsClient:
     # --- appenders
 
     def append(self, file_id: File, factory: Callable[[], Any], length: int, check: Check = None) -> None:
-        """Add length bytes to an appender. It is never sent twice; nothing is sent for 0 bytes."""
+        """Add length bytes to an appender, never twice."""
         self._appender(wire.APPEND, file_id, (length,), factory, check)
 
     def modify(self, file_id: File, offset: int, factory: Callable[[], Any], length: int, check: Check = None) -> None:
-        """Write length bytes at offset, at most the appender's size. Nothing is sent for 0 bytes."""
+        """Write length bytes at offset, at most the appender's size."""
         self._appender(wire.MODIFY, file_id, (offset, length), factory, check)
 
     def truncate(self, file_id: File, size: int) -> None:
@@ -314,7 +313,7 @@ class FdfsClient:
     # --- what is known of files
 
     def info(self, file_id: File, crc32: bool = True) -> FileInfo | None:
-        """What the storage that takes its changes says of a file; None where it is not. crc32: have it computed."""
+        """What a storage says of a file; None where it is not. crc32: have it computed."""
         file = self._file(file_id, wire.INFO)
         order = wire.file_order(wire.INFO, file, wire.NO_LOG | (0 if crc32 else wire.NO_CRC32))
         try:
@@ -325,7 +324,7 @@ class FdfsClient:
             raise
 
     def tells_crc32(self, file_id: File) -> bool:
-        """Whether info() tells the CRC32 of what a file holds now; asked once of a group's storages for each kind."""
+        """Whether info() tells the CRC32 of what a file holds now; asked once for a group."""
         file = self._file(file_id, wire.INFO)
         place = (file.group, file.kind)
         if not file.fixed and place not in self._told:
@@ -334,7 +333,7 @@ class FdfsClient:
         return file.fixed or self._told[place]
 
     def get_metadata(self, file_id: File) -> dict[str, str]:
-        """The metadata, {} where a file has none. Raises RefusedError, code 2, where there is no file."""
+        """The metadata, perhaps {}. RefusedError 2 where there is no file."""
         file = self._file(file_id, wire.GET_METADATA)
         try:
             return self._at_home(wire.file_order(wire.GET_METADATA, file), file, wire.parse_metadata)
@@ -354,10 +353,7 @@ class FdfsClient:
 
     @contextlib.contextmanager
     def stream(self, file_id: File, offset: int = 0, length: int | None = None) -> Iterator[Iterator[bytes]]:
-        """The content from offset on in blocks, in bounded memory. length: at most so many bytes; None: to the end.
-
-        What can never change goes on at another storage when a connection breaks in its midst.
-        """
+        """At most length bytes (None: all) from offset on, in blocks, perhaps of several storages."""
         file = self._file(file_id, wire.DOWNLOAD)
         self._right(wire.DOWNLOAD, wire.sized, offset, "offset")
         if length is not None:
@@ -419,7 +415,7 @@ class FdfsClient:
 
 
 class FdfsConnection:
-    """The connection options of every FastDFS module, and the client they lead to."""
+    """The connection options of all modules, and the client they lead to."""
 
     spec: dict[str, dict[str, Any]] = {
         "trackers": {"type": "list", "elements": "str"},

@@ -90,7 +90,7 @@ class FileItem(ContentItem):
 
     @property
     def ending(self) -> str:
-        """The extension that a new file gets."""
+        """A new file's extension."""
         return self.extension if self.extension is not KEEP else ending(self.src or "") or ending(self.name)
 
     @property
@@ -100,7 +100,7 @@ class FileItem(ContentItem):
 
 
 class Work(NamedTuple):
-    """How a change is made. fresh: as a new file; steps: of an appender."""
+    """How a change is made. fresh: as a new file."""
 
     source: Any = None
     fresh: bool = False
@@ -108,7 +108,7 @@ class Work(NamedTuple):
 
 
 def wrong(told: str, code: str, hint: str, operation: str = "look at file") -> StorageError:
-    """The error for what cannot be done with what is there."""
+    """The error for what cannot be done."""
     return StorageError(told, operation=operation, code=code, hint=hint)
 
 
@@ -123,7 +123,7 @@ class FileResource(Kept):
         super().__init__(client, run)
         self._sources: dict[Key, Any] = {}
         self._named: dict[tuple[str, str], FileItem] = {}
-        self._above: dict[Key, FileItem] = {}  # the master of a slave, where both are declared
+        self._above: dict[Key, FileItem] = {}  # a slave's master, where both are declared
         self._plans: dict[Key, Change | None] = {}
         self._mend: list[Note] = []
 
@@ -134,7 +134,7 @@ class FileResource(Kept):
         only_one(item, BYTES)
         by_id = only_one(item, ("name", "file_id"), needed=True) == "file_id"
         if not by_id and item.manifest is KEEP:
-            raise OptionError("manifest", "is missing", "name is a name in a manifest: give its path")
+            raise OptionError("manifest", "is missing", "name is a name in it")
         if item.type is KEEP and item.master is not KEEP:
             item.type = "slave"
         for name in ("manifest", *SLAVE, *PLACE):
@@ -143,7 +143,7 @@ class FileResource(Kept):
         if item.type == "slave" and item.state == "present":
             for name in SLAVE:
                 if getattr(item, name) is KEEP:
-                    raise OptionError(name, "is missing", "A slave has a master and a prefix")
+                    raise OptionError(name, "is missing", "A slave has both")
             if item.file_group is not KEEP:
                 raise OptionError("file_group", "a slave is where its master is")
             try:
@@ -163,7 +163,7 @@ class FileResource(Kept):
             slave = item.type == "slave" and item.state == "present"
             slot = (place, item.master, item.prefix, item.ending) if slave else item.key
             if self._named.setdefault((place, item.name), item) is not item or slots.setdefault(slot, item) is not item:
-                raise OptionError("batch", "%s is declared twice, under another name or path too" % item.label())
+                raise OptionError("batch", "%s is declared twice, in one way or another" % item.label())
         for item in named:
             above = self._named.get((self.manifest(item.manifest).path, item.master))
             if above is not None and item.state == "present":
@@ -176,7 +176,7 @@ class FileResource(Kept):
         return items
 
     def _depth(self, item: FileItem) -> int:
-        """How many masters are above it; too many where they go in a circle."""
+        """How many masters it has above it."""
         depth, above = 0, self._above.get(item.key)
         while above is not None and depth <= len(self._named):
             depth, above = depth + 1, self._above.get(above.key)
@@ -211,11 +211,11 @@ class FileResource(Kept):
         return None if item.name is KEEP else self.manifest(item.manifest).entries.get(item.name)
 
     def _open(self, item: FileItem, entry: Entry) -> bool:
-        """Whether the entry lacks what it should tell of its file."""
+        """Whether the entry tells too little."""
         return "size" not in entry or item.name in self.manifest(item.manifest).pending
 
     def _believed(self, item: FileItem, entry: Entry) -> bool:
-        """Whether the manifest answers all that is asked of it, and may."""
+        """Whether the manifest answers all that is asked."""
         if item.verify or self._open(item, entry) or (item.described and "metadata" not in entry):
             return False
         how = item.compare if self._sources[item.key] is not None else "exists"
@@ -229,7 +229,7 @@ class FileResource(Kept):
             raise StorageError("the manifest: %s" % error, operation="read manifest") from None
 
     def _asked(self, item: FileItem, entry: Any) -> State | None:
-        """The state of a file by what its storage says; None where it is not."""
+        """The state that its storage tells."""
         text = entry["id"] if entry else item.file_id
         if text is KEEP:
             slot = self._slot(item) if item.type == "slave" and item.state == "present" and item.verify else None
@@ -265,7 +265,7 @@ class FileResource(Kept):
         return {**state, "_file": file}
 
     def _master(self, item: FileItem) -> FileId | None:
-        """The master of a slave, None where it is not known."""
+        """A slave's master, where it is known."""
         try:
             return FileId.parse(item.master)
         except ValueError:
@@ -273,7 +273,7 @@ class FileResource(Kept):
             return None if entry is None else self._parsed(entry["id"])
 
     def _slot(self, item: FileItem, extension: str = "") -> FileId | None:
-        """The id of a slave; it follows from that of its master."""
+        """A slave's id, where that of its master is known."""
         master = self._master(item)
         try:
             return master and master.slave(item.prefix, extension or item.ending)
@@ -295,7 +295,7 @@ class FileResource(Kept):
         fields = differences(item, present)
         if present is None:
             if item.file_id is not KEEP:
-                hint = "A file is only made under a name in a manifest; FastDFS chooses its id"
+                hint = "To store one, give name and manifest"
                 raise wrong("there is no such file", "NOT_FOUND", hint)
             only_one(item, BYTES, needed=True)
             fields = {"type": "normal", **fields, "extension": item.ending, **known(source)}
@@ -314,8 +314,8 @@ class FileResource(Kept):
             content, steps = self._content(item, source, present)
             fresh = bool(content) and present["type"] == "normal"
         if fresh and item.file_id is not KEEP:
-            told = "it has other content, and what is behind this id can never change"
-            hint = "Declare it by name and manifest: then it is stored anew, under another id"
+            told = "it has other content, and what is behind its id never changes"
+            hint = "Declare it by name and manifest, and it is stored anew"
             raise wrong(told, "CONTENT_DIFFERS", hint, "compare content")
         fields.update(content)
         if present.get("recorded") is False:
@@ -327,7 +327,7 @@ class FileResource(Kept):
         return Change(item, "updated", present, after, fields, Work(source if content else None, fresh, steps))
 
     def _moved(self, item: FileItem, present: State) -> bool:
-        """Whether a slave belongs elsewhere, because it has another master or prefix."""
+        """Whether a slave has another id now."""
         if item.type != "slave":
             return False
         above = self._above.get(item.key)
@@ -338,7 +338,7 @@ class FileResource(Kept):
         return slot is None or slot.text != present["file_id"]
 
     def _content(self, item: FileItem, source: Any, present: State) -> tuple[State, tuple[Step, ...]]:
-        """How the content will be, {} when it is so; and the steps that lead there, for an appender."""
+        """How the content will be, {} when it is so; an appender's steps."""
         how, file, crc = item.compare, present["_file"], present.get("crc32")
         if how == "exists" or (how == "size" and source.size == present["size"]):
             return {}, ()
@@ -398,7 +398,7 @@ class FileResource(Kept):
         return [Made(change, state, Note(item.manifest, item.name, entry) if named else None)]
 
     def _fresh(self, change: Change, manifest: Any) -> Entry:
-        """Store a new file; what is left out is as with the one that it replaces."""
+        """Store a new file; what is left out is as before."""
         item, before, after, source = change.item, change.before or {}, change.after or {}, change.detail.source
         pairs = after.get("metadata")
         if before and pairs is None:
@@ -435,15 +435,15 @@ class FileResource(Kept):
             )
         except wire.RefusedError as error:
             if error.missing:
-                error.hint = "Its master is gone: declare that as well"
+                error.hint = "Its master is gone: declare it too"
             raise
         if pairs:
             self.client.set_metadata(slot, pairs)
 
     def _again(self, item: FileItem, file: FileId, before: State, source: Any) -> None:
-        """A slave's id is fixed, so the old one goes before the new one comes."""
+        """A slave with its old id: that one goes first."""
         if item.master is KEEP:
-            hint = "Declare it by name, manifest, master and prefix"
+            hint = "Give name, manifest, master and prefix"
             raise wrong("a slave needs its master", "MASTER_MISSING", hint, "upload slave")
         pairs = before["metadata"] if "metadata" in before else self.client.get_metadata(file)
         self.client.delete(file)

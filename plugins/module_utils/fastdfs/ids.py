@@ -38,11 +38,10 @@ class Trunk(NamedTuple):
 
 
 class FileId(NamedTuple):
-    """A decoded file id. That it can be decoded does not prove that there is such a file.
+    """A decoded file id, which does not prove that there is such a file.
 
-    kind: normal, trunk, appender or slave. source: the storage that took it, an IPv4 address or a storage id.
-    created: seconds since 1970, by the storage's clock. size, crc32: of the content; None where the id does not tell
-    them (an appender changes, a slave's id carries its master's). extension: without its dot.
+    kind: normal, trunk, appender or slave. source: the storage that took it, an IPv4 address or an id. created: seconds
+    since 1970. size, crc32: None for appenders and slaves, whose id does not tell them. extension: without its dot.
     """
 
     text: str
@@ -96,7 +95,7 @@ class FileId(NamedTuple):
         )  # fmt: skip
 
     def slave(self, prefix: str, extension: str = "") -> FileId:
-        """The id that a slave of this file gets, always the same. Raises ValueError for what a storage refuses."""
+        """The id that a slave of this file gets. Raises ValueError."""
         check_prefix(prefix, extension)
         stem, dot = self.name, self.name.rfind(".", len(self.name) - TAIL)
         name = (stem if dot < 0 else stem[:dot]) + prefix + ("." + extension if extension else "")
@@ -172,7 +171,7 @@ def _slowly(state: int, data: bytes) -> int:
 
 
 def _lanes(state: int, data: bytes, count: int) -> int:
-    """count runs of RUN bytes side by side, a byte of each at a time; all is linear, so their ends can be joined."""
+    """count runs of RUN bytes side by side; all is linear, so their ends can be joined."""
 
     def number(lane: bytes) -> int:
         return int.from_bytes(lane, "little")
@@ -195,7 +194,7 @@ def _lanes(state: int, data: bytes, count: int) -> int:
 
 
 class Crc32:
-    """The checksum of content in pieces. legacy: the one of servers up to 5.11 instead of zlib's."""
+    """The checksum of content in pieces. legacy: that of servers up to 5.11."""
 
     def __init__(self, legacy: bool = False) -> None:
         self.legacy, self._value = legacy, 0xFFFFFFFF if legacy else 0
@@ -224,7 +223,7 @@ class Crc32:
 
 
 def crc32(data: bytes, legacy: bool = False) -> int:
-    """The checksum of data that its id carries. legacy: where the server is 5.11 or older."""
+    """The same of data at once."""
     check = Crc32(legacy)
     check.update(data)
     return check.value
@@ -263,7 +262,7 @@ class Manifest:
         self.entries: dict[str, Entry] = {}
         self.pending: set[str] = set()
         self.doubts: list[dict[str, Any]] = []
-        self.heard: list[dict[str, Any]] = []  # those of the last run
+        self.heard: list[dict[str, Any]] = []  # the last run's
         self._loose: dict[str, None] = {}
         self._sending: dict[str, dict[str, Any]] = {}
         self._revision = self._id = ""
@@ -271,7 +270,7 @@ class Manifest:
 
     @classmethod
     def load(cls, path: str) -> Manifest:
-        """What the manifest tells now, nothing is locked. Raises StorageError when it is lost or damaged."""
+        """What it tells now; nothing is locked. Raises StorageError when it is lost or damaged."""
         found = cls(path)
         found._read()
         return found
@@ -291,8 +290,8 @@ class Manifest:
             self._end, rows = 0, []  # killed between the two steps of folding
         elif base != self._revision:
             if rows:
-                hint = "Restore the manifest that its journal belongs to; if this one is right, move the journal away"
-                raise self._bad("is not the one that its journal %s belongs to" % self.journal, "MISMATCH", hint)
+                hint = "Restore the one that it belongs to; or move the journal away, if this one is right"
+                raise self._bad("is not the one that its journal belongs to", "MISMATCH", hint)
             self._end = 0
         self._rows = len(rows)
         try:
@@ -333,7 +332,7 @@ class Manifest:
             raise self._bad("is no manifest", "DAMAGED")
         if found["schema"] != SCHEMA:
             told = "has schema %r; %d is understood" % (found["schema"], SCHEMA)
-            raise self._bad(told, "SCHEMA", "Use the version of this collection that wrote it, or a newer one")
+            raise self._bad(told, "SCHEMA", "Use a newer version of this collection")
         return found
 
     def _take(self, document: dict[str, Any]) -> None:
@@ -350,7 +349,7 @@ class Manifest:
             raise self._bad("is damaged", "DAMAGED") from None
 
     def _noted(self) -> list[dict[str, Any]]:
-        """The journal's complete lines; where they end is remembered."""
+        """The journal's complete lines."""
         data = self._bytes(self.journal) or b""
         self._end = data.rfind(b"\n") + 1
         try:
@@ -369,7 +368,7 @@ class Manifest:
 
     def _trouble(self, what: str, error: OSError) -> StorageError:
         told = "the manifest %s cannot be %s: %s" % (self.path, what, error.strerror or error)
-        hint = "Its directory has to be there and writable, because a journal is kept beside it"
+        hint = "Its directory has to be there and writable, for the journal beside it"
         return StorageError(told, operation="open manifest", code=error.errno, hint=hint, fatal=True)
 
     def _apply(self, row: dict[str, Any]) -> None:
@@ -395,6 +394,6 @@ class Manifest:
                 self.entries[name] = row["entry"]
 
     def leftovers(self) -> list[str]:
-        """Ids of files that runs have stored or replaced, and that no name stands for."""
+        """Ids of files that were stored or replaced, and that no name stands for."""
         used = {entry["id"] for entry in self.entries.values()}
         return [text for text in self._loose if text not in used]

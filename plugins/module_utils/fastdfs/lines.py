@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, polystore.storage contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Connections to FastDFS: where the trackers are (options, client.conf), one exchange on one connection, the pool.
+"""Connections to FastDFS: where the trackers are, one exchange on one connection, the pool.
 
 A connection is used again only after an exchange that ended cleanly. Every wait has an end.
 """
@@ -38,7 +38,7 @@ HIDDEN_REPLY = 2.0  # seconds to wait for the reason when a connection breaks wh
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Where the trackers are. connect_timeout, timeout: seconds to connect, and without any progress after that."""
+    """Where the trackers are. connect_timeout, timeout: seconds to connect, and without progress."""
 
     trackers: tuple[Server, ...]
     connect_timeout: float = 5.0
@@ -51,11 +51,7 @@ class Settings:
 
     @classmethod
     def resolve(cls, options: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
-        """From options (trackers, client_conf, connect_timeout, timeout, retries) and environment. Raises OptionError.
-
-        trackers is more than client_conf, and options are more than FDFS_TRACKERS and FDFS_CLIENT_CONF; what is not
-        said elsewhere is taken from client.conf.
-        """
+        """From options before the environment, trackers before client_conf. Raises OptionError."""
         told, source = options.get("trackers"), "trackers"
         path = options.get("client_conf")
         if not told and not path and environ.get("FDFS_TRACKERS"):
@@ -95,10 +91,7 @@ def _seconds(text: str, key: str, path: Any) -> int:
 
 
 def trackers_of(text: Any, option: str = "trackers") -> list[Server]:
-    """The addresses in "host", "host:22122", "[::1]:22122" or several with commas. Raises OptionError.
-
-    A client.conf may name one tracker by two addresses, "10.0.0.1,192.0.2.1:22122": a port holds for those before it.
-    """
+    """The addresses in "host", "[::1]:22122" or "10.0.0.1,192.0.2.1:22122" (a port for both). Raises OptionError."""
     found: list[Server] = []
     port = PORT
     for part in reversed(str(text).split(",")):
@@ -112,10 +105,7 @@ def trackers_of(text: Any, option: str = "trackers") -> list[Server]:
 
 
 def read_conf(path: str, _depth: int = 0) -> dict[str, list[str]]:
-    """Every value of every key of a client.conf and of the files it includes, in order. Raises OptionError.
-
-    #include is relative to the file it stands in; conditions and loops of newer versions (#@if, #@for) are refused.
-    """
+    """All values by key of a client.conf and the files it includes (relative to it). Raises OptionError."""
     found: dict[str, list[str]] = {}
     if _depth > CONF_DEEP:
         raise OptionError("client_conf", "%s: #include goes deeper than %d files" % (path, CONF_DEEP))
@@ -152,7 +142,7 @@ class _Early(Exception):
 
 
 class Line:
-    """One connection to one tracker or storage. clean: it may be used for another request. Not thread-safe."""
+    """One connection. clean: it may be used again. Not thread-safe."""
 
     def __init__(self, server: Server, role: str, settings: Settings, counters: Counters) -> None:
         self.server, self.role, self.timeout, self.counters = server, role, settings.timeout, counters
@@ -176,7 +166,7 @@ class Line:
         self._socket.close()
 
     def stale(self) -> bool:
-        """Whether the server has closed it, or sent what nobody asked for, or soon will close it."""
+        """Whether it is closed, soon will be, or says what nobody asked for."""
         return time.monotonic() - self.since > IDLE or bool(self._reading.poll(0))
 
     def _lost(self, words: str) -> LostError:
@@ -218,7 +208,7 @@ class Line:
                 self._room()
 
     def _send_file(self, descriptor: int, offset: int, count: int) -> int:
-        """Up to count bytes of a file without a copy in this process; fewer where its file system cannot do that."""
+        """Up to count bytes of a file, fewer where its file system has no sendfile."""
         sent = 0
         while sent < count:
             try:
@@ -237,7 +227,7 @@ class Line:
         return sent
 
     def _send_content(self, order: Order, source: Any, check: Callable[[Any], Any] | None) -> None:
-        """Head and content, and not one byte less; check(source) is called before the last of it leaves."""
+        """Head and content; check(source) is called before the last of it."""
         left = order.size
         if left > SMALL:
             self._give(order.head)
@@ -347,7 +337,7 @@ class Line:
         self.clean, self.since = not self._ahead, time.monotonic()
 
     def content(self, order: Order) -> Iterator[bytes]:
-        """The content in blocks, the connection clean after the last; its length is checked before the first."""
+        """The content in blocks; its length is checked first."""
         length = self._header(order, time.monotonic() + self.timeout)
         if length != order.due:
             told = "%d bytes where %s are due: the file has changed, or it is no file server" % (length, order.due)
@@ -384,7 +374,7 @@ def _read(source: Any, most: int) -> bytes:
 
 
 def _whole_file(source: Any) -> int | None:
-    """Where an ordinary file stands, if source is one whose descriptor may be used instead."""
+    """Where source stands, if it is an ordinary file."""
     if not sys.platform.startswith("linux"):
         return None
     try:
@@ -397,7 +387,7 @@ def _whole_file(source: Any) -> int | None:
 
 
 class Pool:
-    """Idle connections by server. Thread-safe; a fork gets its own. parallel: most idle connections to a server."""
+    """Idle connections, at most `parallel` for a server. Thread-safe; a fork gets its own."""
 
     def __init__(self, settings: Settings, counters: Counters, parallel: int) -> None:
         self.settings, self.counters, self.parallel, self._pid = settings, counters, parallel, 0
@@ -409,7 +399,7 @@ class Pool:
             self._lock, self._pid = threading.Lock(), os.getpid()
 
     def borrow(self, server: Server, role: str, fresh: bool = False) -> Line:
-        """A connection that is not in use; a new one where there is none or fresh is said. Raises LostError."""
+        """An idle connection, or a new one (fresh: in any case). Raises LostError."""
         self._own()
         while not fresh:
             with self._lock:

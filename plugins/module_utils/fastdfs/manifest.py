@@ -1,11 +1,9 @@
 # Copyright: (c) 2026, polystore.storage contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FastDFS names no files, so a manifest does: a JSON document, beside it a journal of what was done since.
+"""How files are stored and recorded in manifests (ids reads them).
 
-Every step is noted in the journal (PATH.journal, which is locked too) before the next one is taken; at the end of a run
-it is folded into a new document. So a run that is killed at any point leaves a journal that tells what became of it.
-How a file is stored and recorded is here too, for all resources that do so. (Reading a manifest: see ids.)
+Each step is noted in the journal, PATH.journal, before the next; at its end a run folds it into a new document.
 """
 
 from __future__ import annotations
@@ -40,7 +38,7 @@ SMALL = 1 << 16  # bytes of content that are quickly read once more
 
 
 class Note(NamedTuple):
-    """What is recorded of one name. manifest: its path; entry: None removes it; old: ids that are of no use then."""
+    """What to record of a name. manifest: its path; entry: None removes it; old: ids that are of no use then."""
 
     manifest: str
     name: str
@@ -49,7 +47,7 @@ class Note(NamedTuple):
 
 
 class Held(Manifest):
-    """A manifest that only this process uses, until close(). Thread-safe. wait: seconds for its lock."""
+    """A manifest that is locked until close(). Thread-safe. wait: seconds for the lock."""
 
     def __init__(self, path: str, wait: float) -> None:
         super().__init__(path)
@@ -79,14 +77,12 @@ class Held(Manifest):
                     return file
             os.close(file)
             if time.monotonic() > until:
-                told = "the manifest %s is held by another run, for %g s now" % (self.path, wait)
-                hint = "Wait until it has ended, or raise lock_timeout"
-                raise StorageError(told, operation="lock manifest", code="LOCKED", hint=hint, fatal=True)
+                raise self._bad("is held by another run, for %g s now" % wait, "LOCKED", "Wait, or raise lock_timeout")
             time.sleep(pause)
             pause = min(pause * 1.5, 0.5)
 
     def close(self) -> StorageError | None:
-        """Fold the journal into the document and unlock. Returns what went wrong: then the journal holds it all."""
+        """Fold the journal and unlock. Returns what went wrong; then the journal still holds all."""
         try:
             if self._rows:
                 self._fold()
@@ -98,15 +94,15 @@ class Held(Manifest):
         return None
 
     def sending(self, name: str, size: int) -> None:
-        """The last bytes of a new file are about to leave; soon it is there, and nobody knows its id."""
+        """The last bytes of a new file are about to leave."""
         self._note({"op": "sending", "name": name, "size": size, "time": int(time.time())})
 
     def unsent(self, name: str) -> None:
-        """What was announced by sending() is not there."""
+        """It was not stored."""
         self._note({"op": "unsent", "name": name})
 
     def new(self, name: str, file_id: str) -> None:
-        """A file is there, or will be, that no name stands for yet."""
+        """A file is there, or will be; no name stands for it yet."""
         self._note({"op": "new", "name": name, "id": file_id})
 
     def touch(self, name: str) -> None:
@@ -114,11 +110,11 @@ class Held(Manifest):
         self._note({"op": "touch", "name": name}, durable=True)
 
     def record(self, notes: Iterable[Note]) -> None:
-        """From now on names stand for other files, on disk when this returns."""
+        """On disk when this returns."""
         self._note(*({"op": "set", "name": n.name, "entry": n.entry, "old": n.old} for n in notes), durable=True)
 
     def gone(self, file_id: str) -> None:
-        """A file that no name stands for has been deleted."""
+        """It has been deleted."""
         self._note({"op": "gone", "id": file_id})
 
     def _note(self, *rows: dict[str, Any], durable: bool = False) -> None:
@@ -151,7 +147,7 @@ class Held(Manifest):
             os.close(folder)
 
     def ours(self, file_id: str) -> bool:
-        """Whether it is a leftover, or a file that this run has announced."""
+        """Whether it was stored here and not recorded."""
         return file_id in self._loose
 
     def _fold(self) -> None:
@@ -203,19 +199,19 @@ def _write(file: int, data: bytes) -> None:
 
 
 def crc_of(source: Any, legacy: bool = False) -> str:
-    """The CRC32 of a Source, 8 hexadecimal digits, computed once. legacy: that of servers up to 5.11."""
+    """The CRC32 of a Source in hexadecimal, computed once. legacy: that of servers up to 5.11."""
     return str(source.digest("crc32 %d" % legacy, functools.partial(Crc32, legacy)))
 
 
 def opened(source: Any, offset: int = 0) -> Any:
-    """The content of a Source from offset on, as the client takes it: a file is sent without being read here."""
+    """The content of a Source from offset on, as the client takes it."""
     stream = source.opened() if source.data is None else io.BytesIO(source.data)
     stream.seek(offset)
     return stream
 
 
 def known(source: Any) -> dict[str, Any]:
-    """What is known of content that is stored anew, without reading much."""
+    """What is known of content without reading much."""
     return {"size": source.size, **({"crc32": crc_of(source)} if source.size <= SMALL else {})}
 
 
@@ -227,7 +223,7 @@ def ending(name: str) -> str:
         return ""
 
 
-PAGE, GAP = 1 << 12, 1 << 14  # bytes: content is compared by pages; what lies between two changes is sent with them
+PAGE, GAP = 1 << 12, 1 << 14  # bytes that are compared at once; that may lie between two changes sent as one
 Step = tuple[str, int, int]  # what to do (modify, append, truncate), from where, how many bytes
 
 
@@ -238,7 +234,7 @@ def _crc(blocks: Iterable[bytes], crc: int = 0) -> int:
 
 
 def steps_to(client: Any, source: Any, file: FileId, size: int, crc: int | None) -> Iterator[Step]:
-    """The least that makes size bytes with this checksum (None: not known) the content of source."""
+    """The least that makes of size bytes with this checksum (None: not known) the content of source."""
     want, same = source.size, min(source.size, size)
     if crc is not None and size <= want:
         with source.reader(0, size) as part:
@@ -255,7 +251,7 @@ def steps_to(client: Any, source: Any, file: FileId, size: int, crc: int | None)
 
 
 def spans(client: Any, source: Any, file: FileId, length: int) -> Iterator[tuple[int, int]]:
-    """(start, end) of what differs in the first bytes; what lies close together is one."""
+    """(start, end) of what differs in the first bytes."""
     start, end, at = -1, -1, 0
     with source.reader(0, length) as local, client.stream(file, 0, length) as blocks:
         for block in blocks:
@@ -277,18 +273,14 @@ def spans(client: Any, source: Any, file: FileId, length: int) -> Iterator[tuple
 
 
 class Kept(Resource):
-    """A resource whose items are in manifests: held while a real run lasts, only read in check mode.
-
-    expand() calls hold(); make() calls store() for new files and returns Made(change, state, old=Note(...)); the rest
-    (record, retire, finish) is done here.
-    """
+    """A resource whose items are in manifests: expand() calls hold(), make() calls store() and returns Notes as old."""
 
     connection = CONNECTION
 
     def __init__(self, client: Any, run: Any) -> None:
         super().__init__(client, run)
-        self._held: dict[str, Any] = {}  # by every path that was used for it
-        self._stuck: set[str] = set()  # leftovers that cannot be deleted now
+        self._held: dict[str, Any] = {}  # by each path that was used
+        self._stuck: set[str] = set()
 
     @contextlib.contextmanager
     def session(self) -> Iterator[None]:
@@ -298,21 +290,21 @@ class Kept(Resource):
             for manifest in () if self.run.check else self.manifests():
                 error = manifest.close()
                 if error is not None:
-                    self.run.warnings.append("%s. Its journal holds what is new, and the next run reads it" % error)
+                    self.run.warnings.append("%s. Its journal holds what is new" % error)
 
     def hold(self, paths: Iterable[str], wait: float) -> None:
-        """Open these manifests. wait: seconds for the lock of each."""
+        """Open these; in check mode they are only read. wait: seconds for each lock."""
         for real, path in sorted((os.path.realpath(path), path) for path in set(paths)):
             if real not in self._held:
                 self._held[real] = Manifest.load(real) if self.run.check else Held(real, wait)
             self._held[path] = self._held[real]
         for manifest in () if self.run.check else self.manifests():
             for doubt in manifest.heard:
-                told = "A run that died had just sent %(size)d bytes for %(name)s (at %(time)d)" % doubt
-                self.run.warnings.append("%s. If the storage has got all, a file is there whose id nobody knows" % told)
+                told = "A run died when it had sent %(size)d bytes for %(name)s (time %(time)d) and had no answer. "
+                self.run.warnings.append(told % doubt + "If all had arrived, a file is there whose id nobody knows")
 
     def manifest(self, path: str) -> Any:
-        """One that is held (a Held; in check mode a Manifest)."""
+        """One that is held."""
         return self._held[path]
 
     def manifests(self) -> Iterable[Any]:
@@ -323,10 +315,7 @@ class Kept(Resource):
         self, manifest: Held, name: str, source: Any, *, extension: str = "", group: str | None = None,
         appender: bool = False, metadata: Mapping[str, str] | None = None,
     ) -> tuple[FileId, Entry]:  # fmt: skip
-        """Upload a Source as a new file with metadata; its id, and the entry that record() is to be given.
-
-        Until it is recorded the file is a leftover. Raises StorageError: then it is not there, or still one.
-        """
+        """Upload a Source as a new file with metadata; its id, and the entry for its Note."""
 
         def last(stream: Any) -> None:
             source.unchanged(stream)
@@ -352,7 +341,7 @@ class Kept(Resource):
 
     @staticmethod
     def _arrived(file: FileId, source: Any) -> str:
-        """The checksum to record. Only small content is compared with what the storage got: large is not read twice."""
+        """The checksum to record. Small content is compared with what arrived, large is not read twice."""
         told = "" if file.crc32 is None else "%08x" % file.crc32
         if told and source.size > SMALL:
             return told
@@ -364,25 +353,21 @@ class Kept(Resource):
 
     @contextlib.contextmanager
     def discarding(self, manifest: Held, file_id: str) -> Iterator[None]:
-        """A file that no name stands for yet is deleted when this block fails."""
+        """A file that is not recorded yet is deleted when this block fails."""
         try:
             yield
         except StorageError as error:
+            hint = error.hint
             with contextlib.suppress(StorageError):
+                error.hint = "%s (%s is left for the next run to delete)" % (hint, file_id)
                 if error.code != 17:  # a slave that was there before us
-                    self._delete(error, file_id)
+                    self.client.delete(file_id)
+                error.hint = hint
                 manifest.gone(file_id)
             raise
 
-    def _delete(self, why: StorageError, file_id: str) -> None:
-        try:
-            self.client.delete(file_id)
-        except StorageError:
-            why.hint = " ".join(filter(None, (why.hint, "%s is left; the next run deletes it" % file_id)))
-            raise
-
     def describe(self, file: FileId, before: Mapping[str, str], after: Mapping[str, str]) -> None:
-        """Set metadata: only what is new, unless something has to go."""
+        """Set what is new, or all if something has to go."""
         if before.keys() <= after.keys():
             self.client.set_metadata(file, {n: v for n, v in after.items() if before.get(n) != v}, merge=True)
         else:
@@ -403,14 +388,13 @@ class Kept(Resource):
                 self._remove(manifest, file_id)
 
     def _remove(self, manifest: Held, file_id: str) -> None:
-        """Delete a leftover; one that cannot be deleted now stays one."""
+        """Delete a leftover, now or in the next run."""
         try:
             self.client.delete(file_id)
             manifest.gone(file_id)
         except StorageError as error:
             self._stuck.add(file_id)
-            told = "The old file %s could not be deleted, the next run tries again: %s" % (file_id, error.told())
-            self.run.warnings.append(told)
+            self.run.warnings.append("%s is left for the next run to delete: %s" % (file_id, error.told()))
 
     def finish(self, complete: bool) -> None:
         for manifest in self.manifests():

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, polystore.storage contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FastDFS's packets as bytes: requests, replies in every layout from 4.06 to 6.16, metadata, and the errors of it all.
+"""FastDFS's packets: requests, replies from 4.06 to 6.16, metadata, errors.
 
-A packet is a body behind 10 bytes: its length, a command, a status. Nothing here opens a connection.
+A packet is a body behind 10 bytes: its length, a command, a status.
 """
 
 from __future__ import annotations
@@ -65,11 +65,10 @@ TRANSIENT = frozenset((4, 11, 12, 16, 24, 104, 110, 111, 113, 114))
 HINTS = {
     ("storage", 2): "The file is not there, or it has been deleted",
     ("storage", 11): "Its trunk server is not chosen yet: ask again in a few seconds",
-    ("storage", 17): "A slave with this prefix and extension exists: delete it before another takes its place",
+    ("storage", 17): "Delete the slave with this prefix and extension before another takes its place",
     ("storage", 28): "Free space there, add a storage, or lower reserved_storage_space",
-    ("tracker", 2): "Is there such a group, and is one of its storages active? A tracker says the same of both; "
-    "fdfs_info with gather: storages shows the states",
-    ("tracker", 22): "The tracker did not understand the request: it may be too old for it",
+    ("tracker", 2): "Is there such a group, and is one of its storages active? See fdfs_info with gather: storages",
+    ("tracker", 22): "The tracker may be too old for this",
     ("tracker", 28): "Every storage that may be used is below reserved_storage_space",
 }
 STATES = {0: "INIT", 1: "WAIT_SYNC", 2: "SYNCING", 3: "IP_CHANGED", 4: "DELETED", 5: "OFFLINE", 6: "ONLINE",
@@ -78,11 +77,8 @@ ACTIVE = 7
 
 
 class FdfsError(StorageError):
-    """What a tracker or storage refused or did not do. code: its errno (Linux's numbers), name: "ENOENT" and such.
-
-    role: "tracker" or "storage"; begun: some of the request had left us; whole: all of it, so it may have been
-    carried out.
-    """
+    """What a tracker or storage did not do. code: its errno, as in Linux; name: "ENOENT" and such; role: "tracker" or
+    "storage"; begun: some of the request had left us; whole: all, so it may have been carried out."""
 
     name = ""
     role = ""
@@ -100,7 +96,7 @@ class RequestError(FdfsError):
 
 
 class RefusedError(FdfsError):
-    """A server answered with a status: nothing was done. whole: an earlier try of the same may have been."""
+    """Nothing was done. whole: an earlier try of the same may have been."""
 
 
 class LostError(FdfsError):
@@ -141,8 +137,8 @@ class Server(NamedTuple):
 
 
 class FileInfo(NamedTuple):
-    """What a storage says of a file. changed: seconds since 1970. crc32: not to be trusted for appenders before 6.02
-    nor for slaves before 6.15.1; 0 where it was not asked for. source: who took the file."""
+    """What a storage says of a file. changed: seconds since 1970. crc32: see tells_crc32; 0 where it was not asked
+    for. source: who took the file."""
 
     size: int
     changed: int
@@ -151,8 +147,8 @@ class FileInfo(NamedTuple):
 
 
 class Order(NamedTuple):
-    """One request. body: what stands between header and content; size: of the content that follows; what: for errors;
-    flags: the header's status byte; due: how long the reply has to be (a download's)."""
+    """One request. body: without the content, which has size bytes; what: for errors; flags: the header's status; due:
+    how long a download's reply has to be."""
 
     command: int
     body: bytes = b""
@@ -202,7 +198,7 @@ def file_order(command: int, file: FileId, flags: int = 0) -> Order:
 
 
 def download_order(file: FileId, offset: int, count: int) -> Order:
-    """count bytes from offset on. Raises ValueError for count 0: servers disagree about it, one hangs."""
+    """count bytes from offset on. ValueError for 0: servers disagree, one hangs."""
     if not sized(count, "count"):
         raise ValueError("nothing to download")
     head = struct.pack("!QQ", sized(offset, "offset"), count)
@@ -224,14 +220,14 @@ def slave_order(master: FileId, size: int, prefix: str, extension: str) -> Order
 
 
 def appender_order(command: int, file: FileId, *numbers: int) -> Order:
-    """APPEND (size), MODIFY (offset, size) or TRUNCATE (new size) of an appender; the last of the first two follows."""
+    """APPEND (size), MODIFY (offset, size) or TRUNCATE (new size)."""
     name = file.name.encode("ascii")
     body = struct.pack("!%dQ" % (len(numbers) + 1), len(name), *map(sized, numbers)) + name
     return Order(command, body, 0 if command == TRUNCATE else numbers[-1], file.text)
 
 
 def metadata_order(file: FileId, metadata: Mapping[str, str], merge: bool) -> Order:
-    """Metadata to set: all there will be, or with merge those to add or change. Raises ValueError."""
+    """Metadata to set, or with merge to add. Raises ValueError."""
     name, packed = file.name.encode("ascii"), pack_metadata(metadata)
     head = struct.pack("!QQc", len(name), len(packed), b"M" if merge else b"O") + _padded(file.group, 16)
     order = Order(SET_METADATA, head + name + packed, 0, file.text)
@@ -247,7 +243,7 @@ NAME_MOST, VALUE_MOST = 64, 256
 
 
 def pack_metadata(metadata: Mapping[str, str]) -> bytes:
-    """Sorted by name as bytes. Raises ValueError for what a storage would cut or mix up without a word."""
+    """Sorted by name. Raises ValueError for what a storage would cut or mix up."""
     pairs = []
     for key, content in metadata.items():
         pair = []
@@ -270,7 +266,7 @@ def pack_metadata(metadata: Mapping[str, str]) -> bytes:
 
 
 def metadata_of(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Metadata as an option has them; None removes a name. Raises ValueError for what a storage cannot hold."""
+    """Metadata of an option; None removes a name. Raises ValueError."""
     found = {}
     for name, text in value.items():
         if isinstance(text, (dict, list)):
@@ -281,7 +277,7 @@ def metadata_of(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def parse_metadata(body: bytes) -> dict[str, str]:
-    """The pairs; what another client left that is not UTF-8 (a storage cuts anywhere) is shown with backslashes."""
+    """The pairs; what is not UTF-8 (storages cut anywhere) with backslashes."""
     found = {}
     for record in filter(None, body.split(RECORD)):
         key, _field, content = record.partition(FIELD)
@@ -316,7 +312,7 @@ def server_of(data: bytes, port: bytes) -> Server:
 
 
 def _servers(body: bytes, bare: bool = False) -> list[Server]:
-    """Addresses in the first width that divides the body and makes sense. bare: the port follows the first only."""
+    """Addresses in the first width that makes sense. bare: the port follows the first only."""
     for width in (15, 45):
         full = width + 8
         left, step = len(body) - full, width if bare else full
@@ -374,7 +370,7 @@ _VERSIONS = {600: (177, 6), 612: (177, 6), 642: (207, 6), 644: (207, 8), 509: (8
 
 
 def parse_versions(body: bytes) -> list[dict[str, Any]]:
-    """state and version of the storages in a list of them, without the rest (which records has)."""
+    """state and version of the storages in a list (records has the rest)."""
     for length, (at, width) in _VERSIONS.items():
         rows = [body[start : start + length] for start in range(0, len(body), length)]
         found = [(STATES.get(row[0]), row[at : at + width].split(b"\0")[0]) for row in rows if len(row) == length]
@@ -387,6 +383,6 @@ OWN_CRC32 = {"appender": [6, 2], "slave": [6, 15, 1]}  # the first versions that
 
 
 def tells_crc32(kind: str, storages: list[dict[str, Any]]) -> bool:
-    """Whether these storages tell the CRC32 of what a file of this kind holds, not one of another time or file."""
+    """Whether these storages tell the CRC32 of what such a file holds now."""
     versions = [row["version"] for row in storages if row["state"] == "ACTIVE"]
     return all([int(n) for n in text.split(".") if n.isdigit()] >= OWN_CRC32.get(kind, []) for text in versions)
