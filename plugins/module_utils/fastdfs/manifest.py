@@ -56,7 +56,8 @@ class Held(Manifest):
             self._file = self._locked(wait)
             try:
                 self._read()
-                os.ftruncate(self._file, self._end)  # what was not written to its end was not done
+                if os.fstat(self._file).st_size > self._end:
+                    os.ftruncate(self._file, self._end)  # what was not written to its end was not done
             except BaseException:
                 os.close(self._file)
                 raise
