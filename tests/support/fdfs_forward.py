@@ -27,7 +27,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ansible_collections.polystore.storage.plugins.module_utils.fastdfs import records as client_records
 from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.client import Settings as ClientSettings
@@ -60,6 +60,12 @@ class Way:
             storage.describe(request, self.group)
         else:
             tracker.describe(request)
+
+    def length(self, told: int) -> int | None:
+        """Bytes of a request's body; None: that is between client and server."""
+        if self.group:
+            return None if told >> 63 else told
+        return None if told & 0xFFFFFFFF > 1 << 12 else told & 0xFFFFFFFF
 
     def answer(self, request: Request) -> Any:
         """Never asked: forwarders answer nothing themselves."""
@@ -99,9 +105,11 @@ class Both:
             # The server closes idle connections, and some after a refusal: so is the client's then.
             if self.behind in self._readable(self.client, self.behind):
                 self._raw()
-            length, command, flags = HEADER.unpack(self.session.exactly(HEADER.size))
-            if command == QUIT or length >> 63:
-                self.behind.sendall(HEADER.pack(length, command, flags))
+            head = self.session.exactly(HEADER.size)
+            told, command, flags = HEADER.unpack(head)
+            length = self.way.length(told)
+            if command == QUIT or length is None:
+                self.behind.sendall(head)
                 self._raw()
             request = Request(self.session, length, command, flags)
             try:
@@ -210,7 +218,7 @@ class Both:
         if fault and fault.action == "cut":
             raise Gone("as it was ordered")
 
-    def _raw(self) -> None:
+    def _raw(self) -> NoReturn:
         """Whatever else comes, from both sides, until one of them closes; raises Gone then."""
         while True:
             for one in self._readable(self.client, self.behind):

@@ -127,7 +127,7 @@ def garbage(chance: random.Random) -> bytes:
     return bytes(data) if kind == 2 else bytes(data)[: chance.randrange(len(data))] + chance.randbytes(3)
 
 
-@pytest.mark.parametrize("parser", dict.fromkeys(PARSERS.values()))
+@pytest.mark.parametrize("parser", [*dict.fromkeys(PARSERS.values()), wire.parse_versions])
 def test_garbage_is_a_typed_error(parser: Callable[[bytes], Any]) -> None:
     refused = 0
     for seed in range(600):

@@ -72,6 +72,11 @@ class Wire:
         assert command == 100
         return status, self.exactly(length)
 
+    def answer_to(self, packet: bytes) -> Answer:
+        """A packet and its answer."""
+        self.send(packet)
+        return self.answer()
+
     def ask(self, command: int, body: bytes = b"", flags: int = 0) -> Answer:
         """A request and its answer."""
         self.send(HEADER.pack(len(body), command, flags) + body)

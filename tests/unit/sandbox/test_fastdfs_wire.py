@@ -22,6 +22,7 @@ from ansible_collections.polystore.storage.tests.unit.sandbox.fastdfs_calls impo
 )
 
 ENOENT, EINVAL, ENOSPC = 2, 22, 28
+AT_ONCE = 262144  # bytes of the largest request that a tracker takes from 6.10 on
 
 
 @pytest.fixture
@@ -97,13 +98,24 @@ def test_leaving(client: Client) -> None:
         wire.exactly(1)
 
 
-@pytest.mark.parametrize("length", [1 << 63, (1 << 64) - 1])
-def test_a_length_that_is_none(client: Client, length: int) -> None:
-    for where in (client.server.trackers[0], client.server.groups["group1"][0]):
-        wire = client.fresh(where)
+@pytest.mark.parametrize("length", [1 << 63, (1 << 63) + 1, (1 << 63) - 1])
+def test_a_length_that_is_none_for_a_storage(client: Client, length: int) -> None:
+    wire = client.fresh(client.server.groups["group1"][0])
+    wire.send(HEADER.pack(length, 111, 0))
+    with pytest.raises(ConnectionError):
+        wire.exactly(1)
+
+
+def test_a_tracker_looks_at_32_bits_of_a_length(client: Client) -> None:
+    for length in (1 << 63, 1 << 32):
+        assert client.fresh().answer_to(HEADER.pack(length, 111, 0)) == (0, b"")
+    for length in ((1 << 64) - 1, (1 << 32) - 1, 1 << 31, AT_ONCE + 1 - HEADER.size):
+        wire = client.fresh()
         wire.send(HEADER.pack(length, 111, 0))
         with pytest.raises(ConnectionError):
             wire.exactly(1)
+    head = HEADER.pack((1 << 32) + AT_ONCE - HEADER.size, 111, 0)
+    assert client.fresh().answer_to(head + bytes(AT_ONCE - HEADER.size)) == (EINVAL, b"")
 
 
 # --- the log ------------------------------------------------------------------------------------------------------

@@ -89,6 +89,10 @@ class StorageServer:
         """Whether an EINVAL leaves the connection open, never to be heard again."""
         return self.cluster.settings.dialect.deaf
 
+    def length(self, told: int) -> int | None:
+        """A storage counts in 64 bits with a sign."""
+        return None if told + HEADER.size >> 63 else told
+
     def describe(self, request: Request) -> None:
         """Name and path, as far as a request is well formed."""
         describe(request, self.group.name)

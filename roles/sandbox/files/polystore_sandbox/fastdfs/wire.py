@@ -101,6 +101,9 @@ class Server(Protocol):
     deaf: bool  # an EINVAL leaves a connection open that is never heard again
     forgives: bool  # an EINVAL leaves a connection usable
 
+    def length(self, told: int) -> int | None:
+        """Bytes of the body of a request that tells this length; None: the connection is closed at once."""
+
     def describe(self, request: Request) -> None:
         """Fills in name and path."""
 
@@ -144,10 +147,11 @@ class Session:
         self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         while self.heard:
             self.connection.settimeout(self.port.settings().network_timeout)
-            length, command, flags = HEADER.unpack(self.exactly(HEADER.size))
-            request = Request(self, length, command, flags)
-            if command == QUIT or length >> 63:
+            told, command, flags = HEADER.unpack(self.exactly(HEADER.size))
+            length = self.port.server.length(told)
+            if command == QUIT or length is None:
                 return
+            request = Request(self, length, command, flags)
             try:
                 self._one(request)
             except Gone:
@@ -158,8 +162,6 @@ class Session:
         server = self.port.server
         first = server.first
         count = request.length if first is None else min(request.length, first - HEADER.size)
-        if first is None and count > PIECE:
-            raise Gone("too long for a tracker")
         request.data = self.exactly(count)
         request.read = count
         try:
