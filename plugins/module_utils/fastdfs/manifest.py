@@ -297,7 +297,9 @@ class Kept(Resource):
         """Open these; in check mode they are only read. wait: seconds for each lock."""
         for real, path in sorted((os.path.realpath(path), path) for path in set(paths)):
             if real not in self._held:
-                self._held[real] = Manifest.load(real) if self.run.check else Held(real, wait)
+                self._held[real] = found = Manifest.load(real) if self.run.check else Held(real, wait)
+                if self.run.check and not os.path.isdir(os.path.dirname(real)):  # what the run would meet
+                    raise found._trouble("locked", FileNotFoundError(2, os.strerror(2)))
             self._held[path] = self._held[real]
         for manifest in () if self.run.check else self.manifests():
             for doubt in manifest.heard:

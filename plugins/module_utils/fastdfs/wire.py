@@ -270,7 +270,7 @@ def metadata_of(value: Mapping[str, Any]) -> dict[str, Any]:
     found = {}
     for name, text in value.items():
         if isinstance(text, (dict, list)):
-            raise ValueError("metadata: the value of %.80r is no text" % name)
+            raise ValueError("the value of %.80r is no text" % name)
         found[name] = str(text).lower() if isinstance(text, bool) else text if text is None else str(text)
     pack_metadata({name: text or "" for name, text in found.items()})
     return found

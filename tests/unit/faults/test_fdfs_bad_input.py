@@ -115,10 +115,10 @@ CASES = [
     ("file", {**N, "metadata": {"": "v"}}, "metadata: a name is empty"),
     ("file", {**N, "metadata": {"k": "a\1b"}}, "holds one of the bytes 0, 1 and 2"),
     ("file", {**N, "metadata": {"a\2b": "v"}}, "holds one of the bytes 0, 1 and 2"),
-    ("file", {**N, "metadata": {"k": ["v"]}}, "metadata: the value of k is no text"),
+    ("file", {**N, "metadata": {"k": ["v"]}}, "metadata: the value of 'k' is no text"),
     ("file", {**N, "metadata": {"k": "a\udcff"}}, "is not valid UTF-8"),
     ("file", {**N, "metadata": ["k"]}, "metadata"),
-    ("sync", {**T, "metadata": {"k": {"deep": 1}}}, "metadata: the value of k is no text"),
+    ("sync", {**T, "metadata": {"k": {"deep": 1}}}, "metadata: the value of 'k' is no text"),
     ("sync", {**T, "metadata": {"k": "v" * 257}}, "has 257 bytes; at most 256 go"),
     # values
     ("file", {**N, "type": "link"}, "type"),
@@ -174,7 +174,7 @@ CASES = [
             ("newer.json", "has schema 2; 1 is understood"),
             ("none.json", "the entry 'a' has no id"),
             ("number.json", "the entry 'a' has no id"),
-            ("journal.json", "is another one than its journal"),
+            ("journal.json", "is not the one that its journal"),
             ("torn.json", "has a damaged journal"),
         )
     ),

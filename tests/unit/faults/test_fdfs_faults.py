@@ -19,7 +19,11 @@ from ansible_collections.polystore.storage.tests.support.run import run_ok, run_
 
 pytestmark = [pytest.mark.server, pytest.mark.fastdfs]
 LARGE = os.urandom(700_000)
-SHORT = {"timeout": 1, "connect_timeout": 2, "retries": 0}
+
+
+def quick(action):
+    """Options of a task that does not try again, and does not wait for long where nothing comes."""
+    return {"timeout": 3 if action == "hang" else 30, "connect_timeout": 10, "retries": 0}
 
 
 class Place:
@@ -75,8 +79,8 @@ REFUSALS = [
     ("close", "upload", {}, None, "closed the connection"),
     ("close_after", "upload", {}, None, "closed the connection"),
     ("cut_upload", "upload", {"bytes": 3}, None, "upload"),
-    ("hang", "upload", {}, None, "no answer in 1 s"),
-    ("hang", "query_store", {}, None, "no answer in 1 s"),
+    ("hang", "upload", {}, None, "no answer in 3 s"),
+    ("hang", "query_store", {}, None, "no answer in 3 s"),
     ("cut", "upload", {"bytes": 4}, None, "upload"),
 ]
 
@@ -84,7 +88,7 @@ REFUSALS = [
 @pytest.mark.parametrize(("action", "method", "more", "code", "words"), REFUSALS, ids=lambda value: str(value)[:20])
 def test_an_upload_that_fails(place, action, method, more, code, words):
     place.server.fault(action, method=method, count=None, **more)
-    result = place.sync(**SHORT, parallel=1)
+    result = place.sync(**quick(action), parallel=1)
     failure = told(result)
     assert failure["code"] == code and words in failure["message"] + failure["server_message"]
     assert Manifest.load(place.path).entries == {}
@@ -126,8 +130,8 @@ def test_a_question_that_fails_changes_nothing(place, action, method, more):
     before = Manifest.load(place.path).entries
     place.server.fault(action, method=method, count=None, **more)
     mark = place.server.mark()
-    client_for(CONNECTION, {**place.server.connection(), **SHORT}, 8, {})._homes.clear()
-    result = place.sync(**SHORT)
+    client_for(CONNECTION, {**place.server.connection(), **quick(action)}, 8, {})._homes.clear()
+    result = place.sync(**quick(action))
     told(result)
     assert (result["changed"], place.server.writes(mark)) == (False, [])
     assert Manifest.load(place.path).entries == before
@@ -141,7 +145,7 @@ def test_metadata_that_cannot_be_set(place, action, more):
     """A new file whose metadata were refused is no file of the manifest's, and does not stay."""
     place.server.fault(action, method="set_metadata", count=None, **more)
     mark = place.server.mark()
-    told(place.sync(metadata={"team": "birds"}, parallel=1, **SHORT))
+    told(place.sync(metadata={"team": "birds"}, parallel=1, **quick(action)))
     assert Manifest.load(place.path).entries == {}
     stored = [entry["path"] for entry in place.server.writes(mark) if entry["method"] == "upload"]
     place.server.clear_faults()
@@ -156,7 +160,7 @@ def test_an_old_file_that_cannot_be_deleted(place, action, more):
     old = Manifest.load(place.path).entries["a"]["id"]
     (place.top / "a").write_bytes(b"new")
     place.server.fault(action, method="delete", count=None, **more)
-    result = place.sync(**SHORT)
+    result = place.sync(**quick(action))
     assert not result.get("failed") and old in result["warnings"][0]
     place.mended()
     assert place.client.info(old) is None
@@ -167,7 +171,7 @@ def test_an_old_file_that_cannot_be_deleted(place, action, more):
     [
         ("status", {"status": 5}, "EIO"),
         ("close", {}, "closed the connection"),
-        ("hang", {}, "no answer in 1 s"),
+        ("hang", {}, "no answer in 3 s"),
         ("cut", {"bytes": 100}, "closed the connection"),
     ],
 )
@@ -177,7 +181,7 @@ def test_a_download_that_fails_replaces_nothing(place, action, more, words, monk
     dest = place.home / "x"
     dest.write_bytes(b"old")
     place.server.fault(action, method="download", count=None, **more)
-    failure = told(run_task(FdfsDownload, place.server, file_id=file.text, dest=str(dest), **SHORT))
+    failure = told(run_task(FdfsDownload, place.server, file_id=file.text, dest=str(dest), **quick(action)))
     assert words in failure["message"] + failure["server_message"]
     assert dest.read_bytes() == b"old" and sorted(os.listdir(place.home)) == ["tree", "x"]
     place.server.clear_faults()
@@ -190,7 +194,7 @@ def test_a_manifest_is_checked_as_far_as_it_goes(place, action, more):
     run_ok(SyncResource, place.server, **place.options)
     path = Manifest.load(place.path).entries["a"]["id"]
     place.server.fault(action, method="query_file_info", path=path, count=None, **more)
-    found = run_ok(Info, place.server, manifest=place.path, **SHORT)["manifest"]
+    found = run_ok(Info, place.server, manifest=place.path, **quick(action))["manifest"]
     assert found["summary"] == {"ok": 1, "missing": 0, "differs": 0, "unknown": 1}
     assert found["entries"][0]["problem"]
 
@@ -199,9 +203,8 @@ def test_a_manifest_is_checked_as_far_as_it_goes(place, action, more):
 def test_nobody_answers(place, subject):
     """No tracker: one error, which names it, and not one for each file."""
     run_ok(SyncResource, place.server, **place.options)
-    options = {"manifest": place.path, **({} if subject is Info else place.options), **SHORT}
-    if subject is FdfsDownload:
-        options = {"manifest": place.path, "dest": str(place.home / "d"), **SHORT}
+    more = {SyncResource: place.options, FdfsDownload: {"dest": str(place.home / "d")}}.get(subject, {})
+    options = {"manifest": place.path, **more, **quick("")}
     place.server.listen(False)
     (failure,) = run_task(subject, place.server, **options)["failures"]
     assert "tracker" in failure["message"] and "Does it run" in failure["hint"]
