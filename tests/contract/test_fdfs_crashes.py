@@ -165,7 +165,9 @@ def test_many_runs_with_one_manifest(stepper: Stepper, tmp_path: pathlib.Path) -
     wanted = {name: name.encode() for some in names for name in [*some, "shared"]}
     assert place.contents() == wanted
     place.tidy()
-    gone = [{"manifest": str(place.path), "state": "absent", "batch": [{"name": n} for n in some]} for some in names[:3]]
+    gone = [
+        {"manifest": str(place.path), "state": "absent", "batch": [{"name": n} for n in some]} for some in names[:3]
+    ]
     more = [{"manifest": str(place.path), "batch": [{"name": "new %d" % n, "content": "x"}]} for n in range(3)]
     stepper.together(FileResource, gone + more)
     assert {*place.ids()} == {*(n for some in names[3:] for n in some), "shared", "new 0", "new 1", "new 2"}
