@@ -181,23 +181,16 @@ def test_what_is_not_there(shelf: Shelf) -> None:
     assert shelf.run(file_id=str(file), dest=str(shelf.home / "same"), verify=False)["changed"] is False
 
 
-def on_disk(shelf: Shelf, file: FileId) -> list[pathlib.Path]:
-    """The copies of a file, on all storages of the stand-in."""
-    found = [p for p in (shelf.server.home / "fastdfs").rglob(file.name.rpartition("/")[2]) if p.is_file()]
-    assert found
-    return found
-
-
 def test_damage_is_noticed(shelf: Shelf) -> None:
     """A storage that gives other bytes, or fewer, than the id tells."""
     file = shelf.put(LARGE)
     dest = shelf.home / "x"
     dest.write_bytes(b"old")
-    for path in on_disk(shelf, file):
+    for path in shelf.server.copies(file):
         path.write_bytes(LARGE[:-1] + bytes([LARGE[-1] ^ 1]))
     told = shelf.run(False, file_id=str(file), dest=str(dest))["msg"]
     assert "what arrived has another digest than was announced" in told and files(shelf.home) == {"x": b"old"}
-    for path in on_disk(shelf, file):
+    for path in shelf.server.copies(file):
         path.write_bytes(LARGE[:-1])
     told = shelf.fails(file_id=str(file), dest=str(dest))
     assert "has 1499999 bytes on its storage, and its id says 1500000" in told

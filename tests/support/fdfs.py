@@ -93,6 +93,13 @@ class FdfsServer(Server):
         if self.first:
             self._control("POST", "/behaviour", self.first)
 
+    def copies(self, file_id: Any) -> list[Path]:
+        """The files that hold that file, on all storages; AssertionError where there are none."""
+        name = str(file_id).rpartition("/")[2]
+        found = [path for path in (self.home / "fastdfs").rglob(name) if path.is_file()]
+        assert found, file_id
+        return found
+
     def new_name(self, prefix: str = "t") -> str:
         """A name that nothing in this process has."""
         return f"{prefix}-{os.getpid()}-{next(self._numbers)}"
@@ -125,6 +132,10 @@ class RealServer(FdfsServer):
         if settings:
             pytest.skip(f"a real FastDFS has no setting for {', '.join(settings)}")
         return {}
+
+    def copies(self, file_id: Any) -> list[Path]:
+        """Skips the test: they are elsewhere."""
+        pytest.skip("the disks of a real FastDFS are its own")
 
 
 def start_fdfs(version: str = "6.16.1", **options: Any) -> FdfsServer:

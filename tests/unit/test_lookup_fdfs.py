@@ -113,8 +113,7 @@ def test_a_file_that_has_gone(lookup, ids, server):
 
 
 def test_damage_is_noticed(lookup, ids, server):
-    last = ids["big"].rpartition("/")[2]
-    for path in [p for p in (server.home / "fastdfs").rglob(last) if p.is_file()]:
+    for path in server.copies(ids["big"]):
         path.write_bytes(b"y" * 2000)
     with pytest.raises(AnsibleError) as caught:
         lookup(ids["big"])
