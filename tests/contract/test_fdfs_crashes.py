@@ -106,7 +106,10 @@ def test_large_files_at_once(nursery: Nursery, tmp_path: pathlib.Path) -> None:
     assert min(campaign(nursery, place, FileResource, found)) >= 6
 
 
-@pytest.mark.parametrize("pair", PAIRS)
+LONG = {"family": [pytest.mark.second], "family comes and goes": [pytest.mark.second]}
+
+
+@pytest.mark.parametrize("pair", [pytest.param(pair, marks=LONG.get(pair, [])) for pair in PAIRS])
 def test_at_each_step(stepper: Stepper, tmp_path: pathlib.Path, pair: str) -> None:
     place = Shelf(stepper.server, tmp_path)
     both = sides(place.path, *PAIRS[pair])
