@@ -26,6 +26,7 @@ from run_tests import Count, counts, unsteady
 from venvs import default_core
 
 OLD_TARGET = 9  # the oldest Python 3 that targets may have
+BOTH_WAYS = {"POLYSTORE_WAYS": "both"}  # integration targets: each on the fast path and through ordinary modules
 ONE_DIALECT = ("-k", "not alluxio_v1")  # what Alluxio 1.x answers does not depend on who runs the modules
 
 
@@ -75,14 +76,14 @@ def stages() -> list[Stage]:
     # stopped does not depend on who gave it its token: those long campaigns are not run again.
     command = tests(ends[-1], "keystone", [], "-m", "server and not crash and not alluxio and not pachyderm")
     where = "core %s, Keystone" % ends[-1]
-    found.append(Stage("keystone", command, 25, where, "keystone", {"POLYSTORE_AUTH": "v3"}))
+    found.append(Stage("keystone", command, 25, where, "keystone", {"POLYSTORE_AUTH": "v3", **BOTH_WAYS}))
     # Everything that talks to Alluxio, with real ones instead of the stand-in; and what "test" leaves out as too long.
     outages = "tests/unit/faults/test_alluxio_outages.py"  # whose parts only a real one has
     suites = ["contract", "conformance", "integration"]
     command = tests(ends[-1], "alluxio", suites, "-m", "alluxio", outages)
     where = "core %s, real Alluxio 2.9.6 and 1.8.1" % ends[-1]
-    found.append(Stage("alluxio", command, 35, where, "alluxio", {"POLYSTORE_ALLUXIO": "real"}))
-    # The official clients judge the stand-in, the older versions of it, and a role that needs kubectl and systemd.
+    found.append(Stage("alluxio", command, 35, where, "alluxio", {"POLYSTORE_ALLUXIO": "real", **BOTH_WAYS}))
+    # The official clients judge the stand-in; every version of it; a role that needs kubectl and systemd.
     clients = ["conformance", "integration", "--clients", "pachyderm-sdk,python-pachyderm"]
     command = tests(ends[-1], "pachyderm", clients, "-m", "pachyderm and second")
     where = "core %s, pachyderm-sdk 2.12.2 and python-pachyderm 7.6.0" % ends[-1]
@@ -91,7 +92,9 @@ def stages() -> list[Stage]:
         if core == default:
             continue  # the stage "test" has run them
         name = "units-%s" % core
-        found.append(Stage(name, tests(core, name, ["units"], "-m", "not server"), 6, "core " + core, name))
+        # The sandbox's servers are no part of what a core runs.
+        fast = ("-m", "not server", "--ignore=tests/unit/sandbox")
+        found.append(Stage(name, tests(core, name, ["units"], *fast), 6, "core " + core, name))
     for core in ends:
         options = ["--core", core, "--python", runnable[core]]
         found.append(Stage("sanity-%s" % core, script("sanity.py", *options), 10, "core " + core))
