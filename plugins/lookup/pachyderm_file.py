@@ -120,11 +120,10 @@ def content(client: Any, commit: Any, term: Any, most: int) -> bytes:
             operation="read file",
             hint="Raise max_bytes, or use pachyderm_download",
         )
-    request = client.message("pfs_v2.GetFileRequest", file=file)
     found = bytearray()
-    with contextlib.closing(client.stream("pfs_v2.API/GetFile", request)) as parts:
+    with contextlib.closing(common.content(client, file, info.size_bytes)) as parts:
         for part in parts:
-            found += part.value
+            found += part
     if len(found) != info.size_bytes:
         raise StorageError(
             "%s: %d bytes arrived where %d were due" % (path, len(found), info.size_bytes), operation="read file"
