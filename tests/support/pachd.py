@@ -82,7 +82,7 @@ class PachdServer(Server):
         super().fault(action, **order)
 
     def behave(self, **settings: Any) -> dict[str, Any]:
-        """The stand-in's settings: version, finish_seconds, message_bytes, auth, tokens (auth.py). They end with the test."""
+        """The stand-in's settings: version, finish_seconds, message_bytes, auth, tokens. They end with the test."""
         if not self.first:
             self.first = self._control("POST", "/behaviour", {})
         changed: dict[str, Any] = self._control("POST", "/behaviour", settings)

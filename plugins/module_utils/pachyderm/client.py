@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, polystore.storage contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pachyderm's pachd over gRPC: every version from 2.0 on, streams in bounded memory, honest errors."""
+"""Pachyderm's pachd over gRPC: every version from 2.0 on, bounded memory, honest errors."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ def preload() -> None:
 
 
 class _Watch:
-    """Cancels a call when nothing has moved for some seconds since `since`."""
+    """Cancels a call some seconds after `since`."""
 
     def __init__(self, call: Any, seconds: float) -> None:
         self.call, self.seconds, self.stalled = call, seconds, False
@@ -240,11 +240,11 @@ class PachydermClient:
         self._own()
 
     def _own(self) -> None:
-        if self._pid != os.getpid():  # after a fork: the channel stays the parent's, and is not ours to close
+        if self._pid != os.getpid():  # after a fork: the channel is the parent's, and not ours to close
             self._foreign.append(self._channels)
             self._channels, self._calls = {}, dict[str, Any]()
             self._lock, self._asked, self.turn = (threading.Lock() for _ in range(3))
-            self._pid, self.room = os.getpid(), threading.Semaphore(20)  # MiB of files that are on their way
+            self._pid, self.room = os.getpid(), threading.Semaphore(20)  # MiB on their way
 
     def close(self) -> None:
         """Close the connection; the client can still be used."""
@@ -410,7 +410,7 @@ class PachydermClient:
             except Exception as error:  # gRPC would log it; it is raised below
                 wrong.append(error)
                 call.cancel()
-                over.wait()  # or the stream would end as if all were there
+                over.wait()  # or the stream would end as if complete
 
         ask = self._callable("pfs_v2.API/ModifyFile")
         self.counters.add(requests=1, writes=1)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, polystore.storage contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Branches: what the newest good commit holds, how content is compared, and one commit for all that differs."""
+"""Branches: what the newest good commit holds, and one commit for all that differs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ansible_collections.polystore.storage.plugins.module_utils.core.values impo
 from ansible_collections.polystore.storage.plugins.module_utils.pachyderm import common, hashes
 
 COMPARE = ("checksum", "content", "size", "exists")
-FEW = 25  # up to so many files are asked for one by one
+FEW = 25  # files are asked for one by one
 MARK = "polystore.storage is writing"  # describes a commit that a run holds open
 FINISHED = 4  # CommitState
 Place = tuple[str, str, str]  # project, repo, branch
@@ -95,8 +95,6 @@ class Branches:
         self._rows: dict[tuple[Place, str], Row | None] = {}
         self._walked: dict[Place, list[str]] = {}
         self._turn = threading.Lock()
-
-    # --- read
 
     def agree(self, items: Iterable[Any]) -> None:
         """Raises OptionError when items of one branch, hence of one commit, disagree."""
@@ -248,8 +246,6 @@ class Branches:
             return {**found, "directory": True}
         return {**found, "checksum": row.digest.hex()} if self.client.can("hash") else found
 
-    # --- compare
-
     def differs(self, how: str, source: Source, row: Row | None, place: Place, name: str) -> State:
         """{} when the file has the content of source, else what it will be."""
         if row is not None and not row.folder:
@@ -283,8 +279,6 @@ class Branches:
             found.append(total.digest())
         return found[0] == found[1]
 
-    # --- write
-
     def sent(self, name: str, source: Source) -> Iterator[Any]:
         """The messages that make a file from local content."""
         yield self._delete(name)
@@ -314,7 +308,7 @@ class Branches:
                 yield from change.detail()
 
     def commit(self, place: Place, changes: list[Change]) -> None:
-        """Make all these changes of a branch in one commit, and wait until it is known to be good."""
+        """Make these changes of a branch in one commit, and wait until it is known to be good."""
         options = self.options[place]
 
         def attempt() -> None:

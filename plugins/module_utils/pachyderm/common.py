@@ -130,9 +130,6 @@ def _told(context: Mapping[str, Any], path: str, name: str) -> dict[str, str]:
     return {"address": str(address), "token": str(context.get("session_token") or ""), "ca": ca}
 
 
-# --- names
-
-
 def name(value: Any) -> str:
     """The name of a repo, branch or pipeline: 1 to 63 of letters, digits, "_" and "-". Raises ValueError."""
     text = plain_text(value)
@@ -167,9 +164,6 @@ class InProject(Item):
     """Something that lies in a project."""
 
     project: str = key(parse=project_name, default=DEFAULT)
-
-
-# --- commits, for what only reads
 
 
 def path(value: Any) -> str:
@@ -269,7 +263,7 @@ def check_commit(item: Any) -> None:
 
 
 def _trim() -> None:
-    """Give freed memory back to the system: glibc keeps tens of MiB of each message."""
+    """Give freed memory back: glibc keeps tens of MiB."""
     with contextlib.suppress(ImportError, OSError, AttributeError, TypeError):
         libc = importlib.import_module("ctypes").CDLL(None)
         libc.mallopt(-3, 4 * PART)  # M_MMAP_THRESHOLD, which a message raises
@@ -279,8 +273,7 @@ def _trim() -> None:
 def content(client: Any, file: Any, size: int, offset: int = 0) -> Generator[bytes, None, None]:
     """A file's content from offset on, at most 256 KiB at a time; close it. size: of the file, bytes.
 
-    A message has up to 19 MiB, and gRPC holds it three times while it comes: so no more than 20 MiB are on their way,
-    however many files are read at once.
+    gRPC holds a message three times: so 20 MiB are on their way at most, whatever is read at once.
     """
     request = client.message("pfs_v2.GetFileRequest", file=file, offset=offset)
     share = min(max(size - offset, 0), MESSAGE) // PART

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The hash that pachd (2.1.6 and newer) gives a file, computed from local content.
 
-Content is cut into chunks where a rolling sum over the last 64 bytes says so; the hash is the BLAKE2b-256 of the
-BLAKE2b-256 of each. Sums are made of a whole block at once, with numpy where it can be imported, else with integers.
+Content is cut where a rolling sum over the last 64 bytes says so; the hash is the BLAKE2b-256 of the BLAKE2b-256 of
+each chunk. Sums are made of a whole block at once, with numpy where it can be imported, else with integers.
 """
 
 from __future__ import annotations
@@ -84,8 +84,7 @@ def _ends(window: bytes, at: int) -> bool:
     return not total & LOW
 
 
-# Both rotate the word of byte i down by i: then the sum at i, rotated down by i, is the XOR of 64 neighbours: six
-# doublings, or the difference of two running sums.
+# Both rotate the word of byte i and the sum at i down by i: then this is the XOR of 64 neighbours.
 
 
 @functools.lru_cache(None)
