@@ -352,11 +352,12 @@ class Branches:
             raise
 
     def _drop(self, commit: Any) -> None:
-        known = self.client.can("drop_commit")
-        name = "DropCommit" if known else "DropCommitSet"
-        fields = {"commit": commit} if known else {"commit_set": {"id": commit.id}}
-        request = self.client.message("pfs_v2.%sRequest" % name, **fields)
-        self.client.call("pfs_v2.API/" + name, request, operation="drop commit")
+        if self.client.can("drop_commit"):
+            request = self.client.message("pfs_v2.DropCommitRequest", commit=commit)
+            self.client.call("pfs_v2.API/DropCommit", request, operation="drop commit")
+        else:
+            request = self.client.message("pfs_v2.DropCommitSetRequest", commit_set={"id": commit.id})
+            self.client.call("pfs_v2.API/DropCommitSet", request, operation="drop commit")
 
     def _check(self, place: Place, timeout: float) -> None:
         """pachd says OK first: whether a commit is good, only the commit tells."""
