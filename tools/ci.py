@@ -87,7 +87,7 @@ def stages() -> list[Stage]:
     clients = ["conformance", "integration", "--clients", "pachyderm-sdk,python-pachyderm"]
     command = tests(ends[-1], "pachyderm", clients, "-m", "pachyderm and second")
     where = "core %s, pachyderm-sdk 2.12.2 and python-pachyderm 7.6.0" % ends[-1]
-    found.append(Stage("pachyderm", command, 20, where, "pachyderm"))
+    found.append(Stage("pachyderm", command, 30, where, "pachyderm"))
     for core in runnable:
         if core == default:
             continue  # the stage "test" has run them
