@@ -85,7 +85,8 @@ def test_recorded_calls_pass_through_unchanged(double: Double, vector: dict[str,
         return [client.call(name, requests[0])]
 
     if code == "OK":
-        assert run() == [method.response.FromString(data) for data in answers]
+        read = bytes if name.endswith("/GetFile") else method.response.FromString  # content is not copied once more
+        assert run() == [read(data) for data in answers]
     else:
         with pytest.raises(PachydermError) as caught:
             run()
