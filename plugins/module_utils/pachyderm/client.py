@@ -243,7 +243,7 @@ class PachydermClient:
         if self._pid != os.getpid():  # after a fork: the channel is the parent's, and not ours to close
             self._foreign.append(self._channels)
             self._channels, self._calls = {}, dict[str, Any]()
-            self._lock, self._asked, self.turn = (threading.Lock() for _ in range(3))
+            self._lock, self._asked, self.turn = (threading.Lock() for _turn in range(3))
             self._pid, self.room = os.getpid(), threading.Semaphore(20)  # MiB on their way
 
     def close(self) -> None:
@@ -468,9 +468,9 @@ class PachydermClient:
             error.code, error.kind, error.sent = "UNIMPLEMENTED", "unimplemented", False
             raise error
 
-    def message(self, name: str, /, **fields: Any) -> Any:
+    def message(self, full: str, /, **fields: Any) -> Any:
         """A message by its full name: "pfs_v2.CreateRepoRequest"."""
-        return self._schema.message(name)(**fields)
+        return self._schema.message(full)(**fields)
 
     def project(self, name: str) -> Any:
         """pfs_v2.Project; any but "default" needs 2.5."""

@@ -233,7 +233,11 @@ def book(step: Teller) -> None:
 def _pipelines(step: Teller) -> None:
     contour = _spec("cg-contour", "/contour.py", "cg-photos", description="c")
     histogram = _spec("cg-hist", "/histogram.py", "cg-contour")
-    make, every = client.create_pipeline, lambda: versions(client.list_pipeline())
+    make = client.create_pipeline
+
+    def every():
+        return versions(client.list_pipeline())
+
     step("book histogram too early", make, **histogram)
     step("book contour", make, **contour, then=every)
     step("book histogram", make, **histogram, then=lambda: sorted(every()))

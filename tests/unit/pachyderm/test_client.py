@@ -349,7 +349,7 @@ def test_finished(double: Double) -> None:
 
 def test_the_version_is_asked_for_once(double: Double) -> None:
     client, found = double.client(), []
-    threads = [threading.Thread(target=lambda: found.append(client.version)) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: found.append(client.version)) for _number in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
