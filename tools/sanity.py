@@ -33,10 +33,14 @@ if any(not word.startswith("-") for word in sys.argv[2:]):
 """
 
 
+def own_files(interpreter: pathlib.Path, pattern: str) -> list[pathlib.Path]:
+    """Files of this interpreter's ansible-test, by a pattern below its package."""
+    return sorted(interpreter.parent.parent.glob("lib/python*/site-packages/ansible_test/" + pattern))
+
+
 def stand_in(interpreter: pathlib.Path, home: pathlib.Path) -> None:
     """Writes the get-pip stand-in under every name that this ansible-test may ask for."""
-    libraries = interpreter.parent.parent.glob("lib/python*/site-packages/ansible_test/_util/target/setup")
-    text = "".join((path / "requirements.py").read_text("utf-8") for path in libraries)
+    text = "".join(path.read_text("utf-8") for path in own_files(interpreter, "_util/target/setup/requirements.py"))
     cache = home / ".ansible" / "test" / "cache"
     cache.mkdir(parents=True, exist_ok=True)
     for version in set(re.findall(r"\d+\.\d+(?:\.\d+)?", text)) | {"25.2", "24.2", "20.3.4"}:
@@ -45,8 +49,8 @@ def stand_in(interpreter: pathlib.Path, home: pathlib.Path) -> None:
 
 def elsewhere(interpreter: pathlib.Path) -> list[str]:
     """The sanity tests with a requirement that no package index has."""
-    files = interpreter.parent.parent.glob("lib/python*/site-packages/ansible_test/_data/requirements/sanity.*.txt")
-    return sorted(path.name.split(".")[1] for path in files if " @ http" in path.read_text("utf-8"))
+    files = own_files(interpreter, "_data/requirements/sanity.*.txt")
+    return [path.name.split(".")[1] for path in files if " @ http" in path.read_text("utf-8")]
 
 
 def sanity(core: str | None = None, python: str = sys.executable, tests: list[str] | None = None) -> int:
@@ -64,8 +68,7 @@ def sanity(core: str | None = None, python: str = sys.executable, tests: list[st
         stand_in(interpreter, home)
         command = [str(interpreter.parent / "ansible-test"), "sanity", "--local", "--color", "no", "--lint"]
         command += ["--python", "%d.%d" % (major, minor), *(word for test in tests or () for word in ("--test", test))]
-        for test in left_out:
-            command += ["--skip-test", test]
+        command += [word for test in left_out for word in ("--skip-test", test)]
         env = environment(interpreter, home) | {"ANSIBLE_COLLECTIONS_PATH": collections_path(collection)}
         code = subprocess.run(command, cwd=collection, env=env, check=False).returncode
     verdict = "FAILED" if code else "ok"
