@@ -66,7 +66,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "swift_and_keystone" in wanted:
             item.add_marker("keystone")
         given = list(getattr(getattr(item, "callspec", None), "params", {}).values())
-        named = {str(getattr(value, "server", "")) for value in given}  # a row of the contract's names its fixture
+        # A parameter may be a fixture's name; a row of the contract's has one.
+        named = {str(getattr(value, "server", value)) for value in given}
         target = item.path.name == "test_targets.py" and "alluxio" in item.name
         contract = item.path.match("contract/test_alluxio_*.py")  # they ask for their fixture by its name
         if target or contract or ALLUXIO_FIXTURES & (wanted | named):
@@ -79,7 +80,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         contract = item.path.match("contract/test_fastdfs_*.py")
         if target or contract or FASTDFS_FIXTURES & (wanted | named):
             item.add_marker("fastdfs")
-        if REAL & (wanted | {str(value) for value in given}) and item.path.parent.name == "integration":
+        if REAL & (wanted | named) and item.path.parent.name == "integration":
             item.add_marker("real")
         if SERVER_FIXTURES & wanted:
             item.add_marker("server")

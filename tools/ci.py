@@ -26,6 +26,7 @@ from run_tests import Count, counts, unsteady
 from venvs import default_core
 
 OLD_TARGET = 9  # the oldest Python 3 that targets may have
+BOTH_WAYS = {"POLYSTORE_WAYS": "both"}  # integration targets: each on the fast path and through ordinary modules
 ONE_DIALECT = ("-k", "not alluxio_v1")  # what Alluxio 1.x answers does not depend on who runs the modules
 
 
@@ -76,27 +77,29 @@ def stages() -> list[Stage]:
     others = "not alluxio and not pachyderm and not fastdfs"
     command = tests(ends[-1], "keystone", [], "-m", "server and not crash and " + others)
     where = "core %s, Keystone" % ends[-1]
-    found.append(Stage("keystone", command, 25, where, "keystone", {"POLYSTORE_AUTH": "v3"}))
+    found.append(Stage("keystone", command, 25, where, "keystone", {"POLYSTORE_AUTH": "v3", **BOTH_WAYS}))
     # Everything that talks to Alluxio, with real ones instead of the stand-in; and what "test" leaves out as too long.
     outages = "tests/unit/faults/test_alluxio_outages.py"  # whose parts only a real one has
     suites = ["contract", "conformance", "integration"]
     command = tests(ends[-1], "alluxio", suites, "-m", "alluxio", outages)
     where = "core %s, real Alluxio 2.9.6 and 1.8.1" % ends[-1]
-    found.append(Stage("alluxio", command, 35, where, "alluxio", {"POLYSTORE_ALLUXIO": "real"}))
-    # The official clients judge the stand-in, the older versions of it, and a role that needs kubectl and systemd.
+    found.append(Stage("alluxio", command, 35, where, "alluxio", {"POLYSTORE_ALLUXIO": "real", **BOTH_WAYS}))
+    # The official clients judge the stand-in; every version of it; a role that needs kubectl and systemd.
     clients = ["conformance", "integration", "--clients", "pachyderm-sdk,python-pachyderm"]
     command = tests(ends[-1], "pachyderm", clients, "-m", "pachyderm and second")
     where = "core %s, pachyderm-sdk 2.12.2 and python-pachyderm 7.6.0" % ends[-1]
-    found.append(Stage("pachyderm", command, 20, where, "pachyderm"))
+    found.append(Stage("pachyderm", command, 30, where, "pachyderm"))
     # Three registries' clients, each against the stand-in as six versions of FastDFS.
     command = tests(ends[-1], "fastdfs", ["conformance", "integration"], "-m", "fastdfs and second")
     where = "core %s, FastDFS's Java, Node and Rust clients" % ends[-1]
-    found.append(Stage("fastdfs", command, 20, where, "fastdfs"))
+    found.append(Stage("fastdfs", command, 30, where, "fastdfs"))
     for core in runnable:
         if core == default:
             continue  # the stage "test" has run them
         name = "units-%s" % core
-        found.append(Stage(name, tests(core, name, ["units"], "-m", "not server"), 6, "core " + core, name))
+        # The sandbox's servers are no part of what a core runs.
+        fast = ("-m", "not server", "--ignore=tests/unit/sandbox")
+        found.append(Stage(name, tests(core, name, ["units"], *fast), 6, "core " + core, name))
     for core in ends:
         options = ["--core", core, "--python", runnable[core]]
         found.append(Stage("sanity-%s" % core, script("sanity.py", *options), 10, "core " + core))

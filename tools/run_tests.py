@@ -142,7 +142,7 @@ def run(
         paths = [SUITES[suite] for suite in suites if (collection / SUITES[suite]).is_dir()]
         if not paths:
             sys.exit("There is nothing to run in %s" % ", ".join(suites))
-        workers = min(2, os.cpu_count() or 1)
+        workers = min(2, os.cpu_count() or 1) + 1  # a third of their time they wait for what they started
         pytest = [str(interpreter), "-m", "pytest", "-q", "-o", "cache_dir=%s" % junit.with_suffix(".cache")]
         first = ["--junitxml=%s" % junit, "--cache-clear", "-n", str(workers), "--dist=worksteal"]
         rest = [*(options or []), *paths]

@@ -31,8 +31,8 @@ options:
     type: int
   timeout:
     description:
-      - Seconds to wait for each piece of an answer, and for a server to take more. If not set, C(network_timeout) of the
-        C(client.conf), and without one V(60).
+      - Seconds to wait for each piece of an answer, and for a server to take more. If not set, C(network_timeout) of
+        the C(client.conf), and without one V(60).
     type: int
   retries:
     description:
@@ -66,8 +66,8 @@ options:
     type: str
   type:
     description:
-      - Kind of the file. The content of a V(normal) one never changes, so other content is another file with another id.
-        An V(appender) is changed in place and keeps its id. A V(slave) has an id that follows from that of its
+      - Kind of the file. The content of a V(normal) one never changes, so other content is another file with another
+        id. An V(appender) is changed in place and keeps its id. A V(slave) has an id that follows from that of its
         O(master).
       - If not set, a new file is V(normal), or V(slave) with O(master), and one that is there stays what it is.
     type: str
@@ -76,8 +76,8 @@ options:
     description:
       - The file that a slave belongs to, by its name in the same manifest or by its id. It may be declared in the same
         batch, in any order, and may be a slave itself.
-      - When the master is replaced, the slaves that are declared with it, or by a later task, are stored anew beside the
-        new one, and only then the old ones are deleted.
+      - When the master is replaced, the slaves that are declared with it, or by a later task, are stored anew beside
+        the new one, and only then the old ones are deleted.
     type: str
   prefix:
     description:
@@ -112,9 +112,10 @@ options:
   compare:
     description:
       - How it is decided whether the content is the same.
-      - V(checksum) compares the length and the CRC32, which are in the id of a normal file, and which the storage computes
-        for others. Before FastDFS 6.02 it does not for appenders, and before 6.15.1 not for slaves; their content is read
-        then, if the lengths are equal. Checksums of servers up to 5.11, which are no common CRC32, are understood.
+      - V(checksum) compares the length and the CRC32, which are in the id of a normal file, and which the storage
+        computes for others. Before FastDFS 6.02 it does not for appenders, and before 6.15.1 not for slaves; their
+        content is read then, if the lengths are equal. Checksums of servers up to 5.11, which are no common CRC32, are
+        understood.
       - V(content) reads and compares the content in every run. V(size) compares the length alone. V(exists) leaves a
         file alone that is there.
     type: str
@@ -126,16 +127,16 @@ options:
     type: raw
     default: 600
 notes:
-  - Runs with the same manifest take turns, also from several hosts where the file system knows C(flock). Check mode waits
-    for nobody, and lookups and downloads neither.
+  - Runs with the same manifest take turns, also from several hosts where the file system knows C(flock). Check mode
+    waits for nobody, and lookups and downloads neither.
   - A new file is stored and recorded before the old one is deleted. A run that is killed leaves in the journal what it
     had stored; the next run deletes what no name stands for. Keep the manifest, and keep the journal with it.
-  - Between the last byte of a new file and the storage's answer nobody knows its id. A run that dies in this moment may
-    leave a file that nobody knows of; the next run says so. It cannot happen with slaves, nor when content of an appender
-    changes.
+  - Between the last byte of a new file and the storage's answer nobody knows its id. A run that dies in this moment
+    may leave a file that nobody knows of; the next run says so. It cannot happen with slaves, nor when content of an
+    appender changes.
   - A manifest that is lost or damaged is never written over. It can be written by hand, from names and ids alone.
-  - The content of a slave is replaced by deleting the old one first, because both have the same id. Readers may find none
-    for a moment. With a replaced master there is no such moment.
+  - The content of a slave is replaced by deleting the old one first, because both have the same id. Readers may find
+    none for a moment. With a replaced master there is no such moment.
   - Of an appender, only what differs is sent. The lengths and checksums tell whether something was added at the end or
     cut off; otherwise its content is read and compared.
   - Metadata that are left out go with content that is replaced.

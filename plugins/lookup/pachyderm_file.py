@@ -74,7 +74,6 @@ _raw:
 """
 
 import contextlib
-import operator
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -116,6 +115,5 @@ class LookupModule(Contents):
         if info.file_type == common.DIRECTORY:
             raise StorageError("%s is a directory" % path, operation="read file")
         self.fits(path, info.size_bytes)
-        request = self.client.message("pfs_v2.GetFileRequest", file=file)
-        with contextlib.closing(self.client.stream("pfs_v2.API/GetFile", request)) as parts:
-            yield info.size_bytes, map(operator.attrgetter("value"), parts)
+        with contextlib.closing(common.content(self.client, file, info.size_bytes)) as parts:
+            yield info.size_bytes, parts

@@ -16,11 +16,10 @@ import random
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.polystore.storage.tests.support import alluxio_real, targets
+from ansible_collections.polystore.storage.tests.support import alluxio_real, memory, targets
 from ansible_collections.polystore.storage.tests.support.fdfs import FdfsServer, start_fdfs
 from ansible_collections.polystore.storage.tests.support.servers import SwiftServer, start_pachd, start_swift
 
@@ -129,23 +128,24 @@ class Bench:
         return found
 
     def spend(self, *command: str | pathlib.Path, env: Mapping[str, str] | None = None) -> Spent:
-        """Runs another tool. Raises Missing with its words when it fails."""
-        started = time.monotonic()
-        log = self.directory / "tool.log"
+        """Runs another tool, through a small process: a child of this one would be counted with this one's memory.
+
+        Raises Missing with its words when it fails.
+        """
+        log, told = self.directory / "tool.log", self.directory / "tool.json"
         with log.open("wb") as output:
-            process = subprocess.Popen(
-                [str(word) for word in command],
+            done = subprocess.run(
+                [sys.executable, "-I", "-S", memory.__file__, str(told), *map(str, command)],
                 env={**self.env, **(env or {})},
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=self.directory,
+                check=False,
             )
-            _pid, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        spent = Spent(time.monotonic() - started, usage.ru_maxrss / 1024, log.read_text("utf-8", "replace"))
-        if process.returncode:
-            raise Missing("%s failed: %s" % (command[0], spent.output[-2000:]))
-        return spent
+        words = log.read_text("utf-8", "replace")
+        if done.returncode:
+            raise Missing("%s failed: %s" % (command[0], words[-2000:]))
+        return Spent(**json.loads(told.read_text("utf-8")), output=words)
 
     # --- files -------------------------------------------------------------------------------------------------------
 

@@ -11,22 +11,13 @@ from __future__ import annotations
 
 import importlib
 import json
-import re
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.polystore.storage.plugins.module_utils.core.host import argument_spec_of, execute
-
-
-def peak() -> float:
-    """MiB that this process has held at most. What getrusage tells includes its parent's, from before the exec."""
-    found = re.search(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text("utf-8"), re.MULTILINE)
-    if not found:
-        raise SystemExit("Memory is measured on Linux only")
-    return int(found[1]) / 1024
+from ansible_collections.polystore.storage.tests.support.memory import peak
 
 
 def run(module: str, args: dict[str, Any], check: bool) -> dict[str, Any]:

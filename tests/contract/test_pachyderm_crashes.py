@@ -17,7 +17,7 @@ from ansible_collections.polystore.storage.tests.support.pachyderm_shelf import 
 from ansible_collections.polystore.storage.tests.support.run import run_ok, run_task
 
 pytestmark = [pytest.mark.server, pytest.mark.crash]
-OLD, NEW = b"old" * 1000, bytes(range(256)) * 20_000
+OLD, NEW = b"old" * 1000, bytes(range(256)) * 10_000
 
 
 class Place(Shelf):
@@ -35,7 +35,7 @@ def nursery(request: pytest.FixtureRequest) -> Iterator[Nursery]:
 
 
 def test_files(nursery: Nursery, tmp_path: pathlib.Path) -> None:
-    """Five megabytes are on their way when it dies."""
+    """Megabytes are on their way when it dies."""
     place, sides = Place(nursery.server), []
     for number, data in enumerate((OLD, NEW)):
         source = tmp_path / str(number)

@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from ansible_collections.polystore.storage.plugins.module_utils.pachyderm import commits
+from ansible_collections.polystore.storage.plugins.module_utils.pachyderm import common
 from ansible_collections.polystore.storage.plugins.module_utils.pachyderm.files import FileResource
 from ansible_collections.polystore.storage.tests.support.pachyderm_shelf import Shelf
 from ansible_collections.polystore.storage.tests.support.run import run_ok, run_task
 
 pytestmark = pytest.mark.server
-LARGE = bytes(range(256)) * 14_000  # 3.4 MiB
+LARGE = bytes(range(256)) * 9_000  # 2.2 MiB
 
 
 @pytest.fixture(params=["pachd_server", "pachd_v20_server"])
@@ -119,8 +119,8 @@ def test_large_content_goes_in_parts(newest: Shelf, tmp_path: pathlib.Path, monk
     newest.client._calls.clear()
     run_ok(FileResource, newest.server, repo=newest.repo, path="/f", src=str(tmp_path / "f"))
     newest.client._calls.clear()
-    assert max(sizes) < commits.PART + 100
-    assert sum(size > commits.PART for size in sizes) == len(LARGE) // commits.PART
+    assert max(sizes) < common.PART + 100
+    assert sum(size > common.PART for size in sizes) == len(LARGE) // common.PART
     assert newest.read("/f") == LARGE
 
 

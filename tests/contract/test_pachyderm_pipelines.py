@@ -143,6 +143,7 @@ def test_what_others_made_is_known_again(place: Line) -> None:
         doc = {"pipeline": {"name": place.name("q")}, **spec}
         place.call("pps_v2.API/CreatePipelineV2", create_pipeline_request_json=json.dumps(doc))
         place.same(**place.p("q", spec=spec))
+        place.ok(name=place.name("q"), state="absent")  # with it nobody here can regenerate
 
 
 def test_the_project_is_always_sent(modern: Line) -> None:

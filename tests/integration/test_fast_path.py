@@ -13,6 +13,7 @@ import sys
 
 import pytest
 from ansible_collections.polystore.storage.tests.support import targets
+from ansible_collections.polystore.storage.tests.support.pachd import PachdServer
 from ansible_collections.polystore.storage.tests.support.servers import SwiftServer
 
 PLAYBOOKS = targets.INTEGRATION / "playbooks"
@@ -77,6 +78,27 @@ def test_forks_share_no_socket(swift_server: SwiftServer, tmp_path: pathlib.Path
     assert len(served) >= 5 and [hosts for hosts in served.values() if len(hosts) > 1] == []
     puts = [r["path"].split("?")[0] for r in requests if r["method"] == "PUT" and r["path"].count("/") >= 4]
     assert len(puts) == len(set(puts)) == 250
+
+
+@pytest.mark.pachyderm
+def test_forks_with_grpc_neither_hang_nor_crash(pachd_server: PachdServer, tmp_path: pathlib.Path) -> None:
+    """run_playbook gives up after its time; a fork that used its parent's channel would hang or be refused."""
+    ran = targets.run_playbook(
+        PLAYBOOKS / "crowd_pachyderm.yml",
+        tmp_path,
+        "--forks=5",
+        variables={"polystore_prefix": pachd_server.new_name("crowd")},
+        env=pachd_server.environment(),
+        inventory=["[crowd]", *(LOCAL % ("h%d" % number, sys.executable) for number in range(5))],
+    )
+    assert ran.code == 0, ran.output
+    assert not [row.task for row in ran.rows if row.by_module]
+    loops = ran.named("Many files in a loop")
+    assert sorted(row.host for row in loops) == ["h0", "h1", "h2", "h3", "h4"]
+    assert [sum(item["changed"] for item in row.result["results"]) for row in loops] == [40] * 5
+    once_more = ran.named("The same once more, in one task")
+    assert [row.result["summary"]["unchanged"] for row in once_more] == [40] * 5
+    assert not any(row.result["changed"] for row in once_more)
 
 
 def test_long_work_shows_itself(swift_server: SwiftServer, tmp_path: pathlib.Path) -> None:

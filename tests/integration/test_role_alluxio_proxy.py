@@ -108,6 +108,8 @@ def place(tmp_path: pathlib.Path) -> Iterator[Place]:
     found.control("stop")
 
 
+@pytest.mark.second
+@pytest.mark.alluxio
 def test_a_life(place: Place) -> None:
     place.release("2.9.4")
     assert place.good("--check", "--diff") == 1 and not place.home.exists()
@@ -187,6 +189,8 @@ def test_a_first_release_that_does_not_run(place: Place) -> None:
     assert place.control("status")["running"]
 
 
+@pytest.mark.second
+@pytest.mark.alluxio
 def test_what_is_written(place: Place) -> None:
     place.release("2.9.6")
     given = {

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every integration target, run on the fast path and through ordinary modules; both must tell the same.
 
-Which server a target talks to follows from its name; one for Alluxio runs against every dialect. Those for Pachyderm
-and FastDFS run against the newest one, and in one playbook against each older one.
+Ordinary modules take several times as long: without POLYSTORE_WAYS=both (the second stage of .ci/run) only one target
+of each system goes both ways. Which server a target talks to follows from its name; one for Alluxio runs against every
+dialect. Those for Pachyderm and FastDFS run against the newest server, and in one playbook both ways against each.
 POLYSTORE_AUTH=v3 runs them against Swift with Keystone. POLYSTORE_TARGET_PYTHON names another interpreter for the
 target (with its own client libraries): then only ordinary modules run.
 """
@@ -23,7 +24,10 @@ from ansible_collections.polystore.storage.tests.support import targets
 NAMES = sorted(p.name for p in targets.TARGETS.iterdir() if not p.name.startswith("setup_"))
 ONLY_MODULES = bool(os.environ.get("POLYSTORE_TARGET_PYTHON"))
 WAYS = ["module"] if ONLY_MODULES else ["fast", "module"]
-ONE_WAY = {"sandbox"}  # a role: what it starts is the same for both
+BOTH = {"swift_container", "alluxio_mount", "pachyderm_repo", "fdfs_info"}  # always
+if os.environ.get("POLYSTORE_WAYS") == "both":
+    BOTH = set(NAMES) - {"sandbox"}  # a role: what it starts is the same for both
+ONE_WAY = set()
 if os.environ.get("POLYSTORE_ALLUXIO") != "real":
     ONE_WAY.add("alluxio_v1_server")  # the stand-in's other dialect; the two ways are compared before the first
 
@@ -35,9 +39,9 @@ FIXTURES = {
     "pachyderm": ["pachd_server"],
     "fdfs": ["fdfs_server"],
 }
-OLDER = {
-    "pachyderm": ["pachd_v20_server", "pachd_v24_server", "pachd_v27_server", "pachd_v28_server"],
-    "fdfs": ["fdfs_wide_server", *("fdfs_v%d_server" % version for version in (503, 511, 606, 612, 615))],
+VERSIONS = {
+    "pachyderm": ["pachd_server", *("pachd_v%d_server" % version for version in (20, 24, 27, 28))],
+    "fdfs": ["fdfs_server", "fdfs_wide_server", *("fdfs_v%d_server" % number for number in (503, 511, 606, 612, 615))],
 }
 
 
@@ -55,7 +59,7 @@ def test_target(name: str, fixture: str, request: pytest.FixtureRequest, tmp_pat
     server: Any = request.getfixturevalue(fixture)
     prefix, files = "psi-%s-%d" % (name.replace("_", "-"), os.getpid()), tmp_path / "files"
     ran = {}
-    for way in WAYS[:1] if name in ONE_WAY or fixture in ONE_WAY else WAYS:
+    for way in WAYS if name in BOTH and fixture not in ONE_WAY else WAYS[:1]:
         shutil.rmtree(files, ignore_errors=True)  # both ways find the same, and use the same names in turn
         ran[way] = targets.run_target(name, way == "fast", tmp_path / way, server.environment(), prefix, files)
         assert ran[way].code == 0, "%s\n(%s)" % (ran[way].output, way)
@@ -67,15 +71,17 @@ def test_target(name: str, fixture: str, request: pytest.FixtureRequest, tmp_pat
 
 @pytest.mark.second
 @pytest.mark.server
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize(("system", "fixture"), [(system, fixture) for system in OLDER for fixture in OLDER[system]])
-def test_targets_on_older_ones(
-    system: str, fixture: str, way: str, request: pytest.FixtureRequest, tmp_path: pathlib.Path
+@pytest.mark.parametrize(("system", "fixture"), [(system, each) for system in VERSIONS for each in VERSIONS[system]])
+def test_targets_on_every_version(
+    system: str, fixture: str, request: pytest.FixtureRequest, tmp_path: pathlib.Path
 ) -> None:
     server: Any = request.getfixturevalue(fixture)
     names = [name for name in NAMES if system in name.split("_")]
-    fast = way == "fast"
-    ran = targets.run_targets(names, fast, tmp_path / "run", server.environment(), "psi-%d" % os.getpid(), tmp_path)
-    assert ran.code == 0, ran.output
-    ours = [row for row in ran.rows if row.ours and row.outcome == "ok"]
-    assert len(ours) >= 5 * len(names) and [row.task for row in ours if row.by_module == fast] == []
+    prefix, files, ran = "psi-%d" % os.getpid(), tmp_path / "files", {}
+    for way in WAYS:
+        shutil.rmtree(files, ignore_errors=True)
+        ran[way] = targets.run_targets(names, way == "fast", tmp_path / way, server.environment(), prefix, files)
+        assert ran[way].code == 0, "%s\n(%s)" % (ran[way].output, way)
+        ours = [row for row in ran[way].rows if row.ours and row.outcome == "ok"]
+        assert len(ours) >= 5 * len(names) and [r.task for r in ours if r.by_module != (way == "module")] == []
+    assert "\n".join(targets.differences(ran["fast"], ran["module"])) == ""

@@ -67,7 +67,7 @@ class Nursery:
                 ended = True
             return "frozen" if any(f["hit"] for f in self.server.faults()) else "ended" if ended else ""
 
-        frozen = self.server.wait_for(state) == "frozen"
+        frozen = self.server.wait_for(state, 120) == "frozen"
         if frozen:
             os.kill(pid, signal.SIGKILL)
         status = int(self.process.stdout.readline())
@@ -79,7 +79,7 @@ class Nursery:
         assert self.process.stdin and self.process.stdout
         self.process.stdin.close()
         self.process.stdout.close()
-        self.process.wait(10)
+        self.process.wait(60)
 
 
 class Place(Protocol):

@@ -157,7 +157,7 @@ class Spdy:
 
     def _headers(self, block: bytes) -> dict[str, str]:
         plain, words, at = self.inflate.decompress(block), [], 4
-        for _ in range(2 * struct.unpack(">I", plain[:4])[0]):
+        for _number in range(2 * struct.unpack(">I", plain[:4])[0]):
             size = struct.unpack(">I", plain[at : at + 4])[0]
             words.append(plain[at + 4 : at + 4 + size].decode())
             at += 4 + size

@@ -20,6 +20,7 @@ from typing import Any, cast
 import pytest
 from ansible_collections.polystore.storage.tests.support.sandboxes import FILES, Server, need, start, started
 
+PART = 1 << 20
 # Calls that change nothing.
 READING = (
     r"[^/]*/(?:(?:Inspect|List|Get|Glob|Walk|Diff|Find|Subscribe|Render|Check)\w*"
@@ -81,11 +82,16 @@ class PachdServer(Server):
         super().fault(action, **order)
 
     def behave(self, **settings: Any) -> dict[str, Any]:
-        """The stand-in's settings: version, finish_seconds, auth and tokens (its auth.py). They end with the test."""
+        """The stand-in's settings: version, finish_seconds, message_bytes, auth, tokens. They end with the test."""
         if not self.first:
             self.first = self._control("POST", "/behaviour", {})
         changed: dict[str, Any] = self._control("POST", "/behaviour", settings)
         return changed
+
+    def in_messages(self) -> int:
+        """Bytes that GetFile sends in three messages; few, as the stand-in makes them smaller from now on."""
+        self.behave(message_bytes=PART)
+        return 5 * PART // 2
 
     def end_faults(self) -> None:
         """Takes back faults and settings."""
@@ -119,6 +125,10 @@ class RealServer(PachdServer):
         info = json.loads(ready.read_text(encoding="utf-8"))
         super().__init__(home, {"pachyderm": {**info, "pid": self.forward.pid}})
         self.token = os.environ.get("PACHD_AUTH_TOKEN", "")
+
+    def in_messages(self) -> int:
+        """Bytes that GetFile sends in two messages, which have up to 19 MiB."""
+        return 25 * PART
 
     def behave(self, **settings: Any) -> dict[str, Any]:
         """Skips the test: these are settings of the stand-in."""

@@ -93,8 +93,7 @@ class Shelf:
 
     def read(self, name: str, branch: str = "master") -> bytes:
         commit = self.client.commit("default", self.repo, branch)
-        request = self.client.message("pfs_v2.GetFileRequest", file=self.client.file(commit, name))
-        return b"".join(part.value for part in self.client.stream("pfs_v2.API/GetFile", request))
+        return b"".join(common.content(self.client, self.client.file(commit, name), 0))
 
     def contents(self, branch: str = "master") -> dict[str, bytes]:
         """All that a reader of the branch sees."""

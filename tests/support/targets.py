@@ -29,6 +29,7 @@ DIFFERS = {
     "invocation": "only an ordinary module tells its arguments",
     "requests": "the fast path keeps its token from task to task",
     "bytes_received": "as requests",
+    "bytes_sent": "as requests: what takes its time may be asked for again",
     "last_modified": "when it was written",
     "created_at": "as last_modified",
     "delta": "how long a command ran",

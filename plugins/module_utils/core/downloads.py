@@ -331,7 +331,6 @@ class Downloads(Resource):
                     if local.read(len(chunk)) != chunk:
                         return False
                     place[0] += len(chunk)
-                    del chunk
             return not local.read(1)
 
         return self.again.call(go_on)
@@ -403,7 +402,6 @@ class Downloads(Resource):
                         raise _local(error, path, "written") from None
                     if beside is not None:
                         beside.update(chunk)
-                    del chunk  # it may be large: not held while the next one comes
 
         with beside or contextlib.nullcontext():
             self.again.call(go_on)

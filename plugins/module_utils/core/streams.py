@@ -12,21 +12,19 @@ import threading
 from typing import Any
 
 ALONE = 1024 * 1024
-PIECE = 1024 * 1024
 FLUSHED = 8 * 1024 * 1024
 
 
 class Beside:
     """Feeds a digest in a thread of its own, so that hashing and the network go on at the same time; close() it.
 
-    The first MiB is hashed at once: for small content a thread costs more than it saves. At most a few MiB wait,
-    however large the pieces are that they come in (gRPC messages have up to 20 MB).
+    The first MiB is hashed at once: for small content a thread costs more than it saves.
     """
 
     def __init__(self, digest: Any) -> None:
         self._digest = digest
         self._seen = 0
-        self._pieces: queue.Queue[bytes] = queue.Queue(3)
+        self._pieces: queue.Queue[bytes] = queue.Queue(8)
         self._thread: threading.Thread | None = None
 
     def update(self, data: bytes) -> None:
@@ -38,18 +36,12 @@ class Beside:
                 return
             self._thread = threading.Thread(target=self._feed, daemon=True)
             self._thread.start()
-        if len(data) <= PIECE:
-            if data:
-                self._pieces.put(data)
-            return
-        whole = memoryview(data)
-        for start in range(0, len(data), PIECE):
-            self._pieces.put(bytes(whole[start : start + PIECE]))  # copies: a view would hold on to all of it
+        if data:
+            self._pieces.put(data)
 
     def _feed(self) -> None:
-        while data := self._pieces.get():
+        for data in iter(self._pieces.get, b""):
             self._digest.update(data)
-            del data  # not held while waiting
 
     def __enter__(self) -> Beside:
         return self

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, polystore.storage contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pachyderm's pachd over gRPC: every version from 2.0 on, streams in bounded memory, honest errors."""
+"""Pachyderm's pachd over gRPC: every version from 2.0 on, bounded memory, honest errors."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def _trouble(code: str, words: str, operation: str, settings: Settings, safe: bo
 
 def _load() -> tuple[Any, Any]:
     """(grpc, our schema). Raises MissingLibrary."""
-    # Before the first import: children of a fork get a working library, and the terminal no log lines of its core.
+    # Before the first import: children of a fork get a working library, and the terminal no log of its core.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "1")
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     for module, package in (("google.protobuf.message_factory", "protobuf"), ("grpc", "grpcio")):
@@ -204,7 +204,7 @@ def preload() -> None:
 
 
 class _Watch:
-    """Cancels a call when nothing has moved for some seconds while it waits for the server (`since` is a time)."""
+    """Cancels a call some seconds after `since`."""
 
     def __init__(self, call: Any, seconds: float) -> None:
         self.call, self.seconds, self.stalled = call, seconds, False
@@ -240,11 +240,11 @@ class PachydermClient:
         self._own()
 
     def _own(self) -> None:
-        if self._pid != os.getpid():  # after a fork: the channel stays the parent's, and is not ours to close
+        if self._pid != os.getpid():  # after a fork: the channel is the parent's, and not ours to close
             self._foreign.append(self._channels)
             self._channels, self._calls = {}, dict[str, Any]()
-            self._lock, self._asked = threading.Lock(), threading.Lock()
-            self._pid = os.getpid()
+            self._lock, self._asked, self.turn = (threading.Lock() for _turn in range(3))
+            self._pid, self.room = os.getpid(), threading.Semaphore(20)  # MiB on their way
 
     def close(self) -> None:
         """Close the connection; the client can still be used."""
@@ -256,7 +256,7 @@ class PachydermClient:
 
     def _open(self, alone: bool) -> Any:
         name, tls = target(self.settings.address)
-        # Files come in messages of up to 20 MiB (alone: none is read ahead), and errors may quote a whole document.
+        # Messages have up to 20 MiB (alone: none is read ahead), and errors may quote a whole document.
         more: dict[str, Any] = {"max_receive_message_length": -1, "primary_user_agent": "polystore"}
         more.update(max_metadata_size=4 << 20, absolute_max_metadata_size=8 << 20)
         more.update(initial_reconnect_backoff_ms=200, max_reconnect_backoff_ms=2000)
@@ -290,8 +290,8 @@ class PachydermClient:
                 channel = self._channels[alone] = self._channels.get(alone) or self._open(alone)
                 known = self._schema.METHODS[method]
                 sides = ("stream" if streams else "unary" for streams in known[2:4])
-                make = getattr(channel, "_".join(sides))
-                self._calls[method] = make("/" + method, self._write, functools.partial(self._read, known.response))
+                make, kind = getattr(channel, "_".join(sides)), None if method.endswith("/GetFile") else known.response
+                self._calls[method] = make("/" + method, self._write, functools.partial(self._read, kind))
             return self._calls[method]
 
     def _write(self, message: Any) -> bytes:
@@ -301,7 +301,7 @@ class PachydermClient:
 
     def _read(self, kind: Any, data: bytes) -> Any:
         self.counters.add(bytes_received=len(data))
-        return kind.FromString(data)
+        return kind.FromString(data) if kind else data
 
     def _metadata(self) -> tuple[tuple[str, str], ...]:
         return (("authn-token", self.settings.auth_token),) if self.settings.auth_token else ()
@@ -348,7 +348,7 @@ class PachydermClient:
             raise
 
     def stream(self, method: str, request: Any, *, timeout: float | None = None, operation: str = "") -> Iterator[Any]:
-        """The answers to a request, one at a time; leaving the iterator cancels the call.
+        """The answers to a request, one at a time (GetFile: as bytes); leaving the iterator cancels the call.
 
         timeout: seconds without an answer. Asked again only while none has come.
         """
@@ -374,7 +374,7 @@ class PachydermClient:
             while answer is not None:
                 watch.since = None
                 yield answer
-                answer, watch.since = None, time.monotonic()  # a large one is not held while the next one comes
+                answer, watch.since = None, time.monotonic()  # not held while the next one comes
                 answer = next(call, None)
         except self._grpc.RpcError as error:
             raise self._failed(error, told, True, seconds, watch.stalled) from None
@@ -410,7 +410,7 @@ class PachydermClient:
             except Exception as error:  # gRPC would log it; it is raised below
                 wrong.append(error)
                 call.cancel()
-                over.wait()  # or the stream would end as if all were there
+                over.wait()  # or the stream would end as if complete
 
         ask = self._callable("pfs_v2.API/ModifyFile")
         self.counters.add(requests=1, writes=1)
@@ -434,7 +434,7 @@ class PachydermClient:
                 getattr(source, "close", int)()
 
     def finished(self, commit: Any, timeout: float | None = None) -> Any:
-        """The CommitInfo once the commit is finished. Raises PachydermError after timeout seconds, or if it failed."""
+        """The CommitInfo once it is finished. Raises PachydermError after timeout seconds, or if it failed."""
         request = self.message("pfs_v2.InspectCommitRequest", commit=commit, wait="FINISHED")
         info = self.call("pfs_v2.API/InspectCommit", request, timeout=timeout, operation="wait for the commit")
         if info.error:
@@ -457,23 +457,23 @@ class PachydermClient:
         return self._version
 
     def can(self, feature: str) -> bool:
-        """Whether this server has a feature. feature: a key of SINCE."""
+        """Whether this server has a feature, a key of SINCE."""
         return self.version >= SINCE[feature]
 
     def need(self, feature: str, what: str) -> None:
-        """Raises PachydermError where the server lacks the feature: "<what> needs Pachyderm 2.8, this is 2.4.1"."""
+        """Raises PachydermError where it lacks that: "<what> needs Pachyderm 2.8, this is 2.4.1"."""
         if not self.can(feature):
             since, this = (".".join(map(str, v)) for v in (SINCE[feature], self.version))
             error = PachydermError("%s needs Pachyderm %s, this is %s" % (what, re.sub(r"\.0$", "", since), this))
             error.code, error.kind, error.sent = "UNIMPLEMENTED", "unimplemented", False
             raise error
 
-    def message(self, name: str, /, **fields: Any) -> Any:
-        """A message by its full name: message("pfs_v2.CreateRepoRequest", repo=…, description="")."""
-        return self._schema.message(name)(**fields)
+    def message(self, full: str, /, **fields: Any) -> Any:
+        """A message by its full name: "pfs_v2.CreateRepoRequest"."""
+        return self._schema.message(full)(**fields)
 
     def project(self, name: str) -> Any:
-        """pfs_v2.Project; any but "default" needs 2.5 (an older server would take it for the only one there is)."""
+        """pfs_v2.Project; any but "default" needs 2.5."""
         if name != "default":
             self.need("projects", "The project %s" % name)
         return self.message("pfs_v2.Project", name=name)
@@ -487,7 +487,7 @@ class PachydermClient:
         return self.message("pfs_v2.Branch", repo=self.repo(project, repo), name=name)
 
     def commit(self, project: str, repo: str, branch: str = "", id: str = "") -> Any:
-        """pfs_v2.Commit: the head of a branch, or one by its id; complete, with repo and branch.repo."""
+        """pfs_v2.Commit: the head of a branch, or one by its id; complete."""
         within = self.branch(project, repo, branch)
         return self.message("pfs_v2.Commit", repo=within.repo, branch=within, id=id)
 

@@ -1,10 +1,11 @@
 # Copyright: (c) 2026, polystore.storage contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Branches: what the newest good commit of each holds, how content is compared, and one commit for all that differs."""
+"""Branches: what the newest good commit holds, and one commit for all that differs."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses as dc
 import functools
 import posixpath
@@ -19,10 +20,9 @@ from ansible_collections.polystore.storage.plugins.module_utils.core.values impo
 from ansible_collections.polystore.storage.plugins.module_utils.pachyderm import common, hashes
 
 COMPARE = ("checksum", "content", "size", "exists")
-PART = 1 << 20  # bytes of content in a message: fastest, and every server takes it
-FEW = 25  # up to so many files of a branch are asked for one by one
-MARK = "polystore.storage is writing"  # the description of a commit that a run holds open
-FOLDER, FINISHED = 2, 4  # FileType DIR, CommitState FINISHED
+FEW = 25  # files are asked for one by one
+MARK = "polystore.storage is writing"  # describes a commit that a run holds open
+FINISHED = 4  # CommitState
 Place = tuple[str, str, str]  # project, repo, branch
 Send = Callable[[], Iterator[Any]]  # the messages that replace one file
 
@@ -74,9 +74,9 @@ class Row(NamedTuple):
 
 @dc.dataclass
 class Head:
-    """What a branch holds. commit: the newest good one, from which the next will start; None when there is nothing.
+    """What a branch holds. commit: the newest good one, from which the next will start, or None.
 
-    last: the id of the newest commit, good or not; error: why it is not good.
+    last: the id of the newest one; error: why it is not good.
     """
 
     commit: Any = None
@@ -85,21 +85,19 @@ class Head:
 
 
 class Branches:
-    """Reads branches and commits to them, for one run."""
+    """Reads branches and commits to them."""
 
     def __init__(self, client: Any, run: Any) -> None:
         self.client, self.run = client, run
         self.again = Retry(min(2, client.settings.retries))  # whole streams that were cut off
         self.heads: dict[Place, Head] = {}
-        self.options: dict[Place, Any] = {}  # an item of each branch: they agree
+        self.options: dict[Place, Any] = {}  # an item of each: they agree
         self._rows: dict[tuple[Place, str], Row | None] = {}
         self._walked: dict[Place, list[str]] = {}
         self._turn = threading.Lock()
 
-    # --- read
-
     def agree(self, items: Iterable[Any]) -> None:
-        """Raises OptionError when items of one branch, hence of one commit, want different things of it."""
+        """Raises OptionError when items of one branch, hence of one commit, disagree."""
         for item in items:
             first = self.options.setdefault(item.place, item)
             for name in ("description", "wait", "wait_timeout"):
@@ -137,7 +135,7 @@ class Branches:
         return self._good(place, info, options.wait_timeout)
 
     def _good(self, place: Place, info: Any, timeout: float) -> Head:
-        """The newest good commit before and with a head: pachd starts the next one from it."""
+        """The newest good commit: pachd starts the next one from it."""
         if info is None:
             return Head()
         if not info.HasField("finished"):
@@ -154,7 +152,7 @@ class Branches:
         return self.client.commit(place[0], place[1], commit.branch.name or place[2], commit.id)
 
     def _info(self, commit: Any, timeout: float | None = None) -> Any:
-        """The CommitInfo; with a timeout only when it is finished, for which it is waited at most so many seconds."""
+        """The CommitInfo; with a timeout (seconds) that of a finished commit."""
         request = self.client.message("pfs_v2.InspectCommitRequest", commit=commit)
         if timeout is None:
             return self.client.call("pfs_v2.API/InspectCommit", request, operation="inspect commit")
@@ -189,7 +187,7 @@ class Branches:
             )
 
     def fetch(self, place: Place, names: Iterable[str]) -> None:
-        """Ask for these paths of a branch: a few one by one, many with one walk over what lies around them."""
+        """Ask for these paths: a few one by one, many with one walk."""
         wanted = sorted({name.rstrip("/") for name in names})
         if len(wanted) > FEW:
             around = {folder for name in wanted for folder in above(name)}
@@ -198,13 +196,13 @@ class Branches:
             self.run.workers.each(functools.partial(self.row, place), wanted)
 
     def row(self, place: Place, name: str) -> Row | None:
-        """What is at a path without a "/" at its end, or None."""
+        """What is at a path, or None."""
         if (place, name) not in self._rows:
             row = None
             if self.heads[place].commit is not None and not self._covered(place, name):
                 request = self.client.message("pfs_v2.InspectFileRequest", file=self.file(place, name))
                 info = self.client.maybe("pfs_v2.API/InspectFile", request, operation="inspect file")
-                row = info and Row(info.size_bytes, info.hash, info.file_type == FOLDER)
+                row = info and Row(info.size_bytes, info.hash, info.file_type == common.DIRECTORY)
             self._rows[place, name] = row
         return self._rows[place, name]
 
@@ -212,7 +210,7 @@ class Branches:
         return any((name + "/").startswith(top.rstrip("/") + "/") for top in self._walked.get(place, ()))
 
     def walk(self, place: Place, top: str, only: Container[str] | None = None) -> dict[str, Row]:
-        """All that lies at or below a path, or only these of it, by path without a "/" at the end."""
+        """All at or below a path, or only these, by path without a "/" at the end."""
         head, found = self.heads[place], {}
         if head.commit is not None:
             request = self.client.message("pfs_v2.WalkFileRequest", file=self.client.file(head.commit, top))
@@ -220,7 +218,7 @@ class Branches:
                 for info in self.client.stream("pfs_v2.API/WalkFile", request):
                     name = info.file.path.rstrip("/") or "/"
                     if only is None or name in only:
-                        found[name] = Row(info.size_bytes, info.hash, info.file_type == FOLDER)
+                        found[name] = Row(info.size_bytes, info.hash, info.file_type == common.DIRECTORY)
             except StorageError as error:
                 if getattr(error, "kind", "") != "missing":
                     raise
@@ -230,7 +228,7 @@ class Branches:
         return found
 
     def blocking(self, place: Place, name: str) -> str:
-        """The file that lies where a directory above this path belongs, or ""."""
+        """The file that is where a directory above belongs, or ""."""
         for folder in above(name):
             row = self.row(place, folder)
             if row is not None:
@@ -242,13 +240,11 @@ class Branches:
         return self.client.file(self.heads[place].commit, name)
 
     def state(self, row: Row) -> State:
-        """What is told of a file or directory."""
+        """Of a result."""
         found: State = {"size": row.size}
         if row.folder:
             return {**found, "directory": True}
         return {**found, "checksum": row.digest.hex()} if self.client.can("hash") else found
-
-    # --- compare
 
     def differs(self, how: str, source: Source, row: Row | None, place: Place, name: str) -> State:
         """{} when the file has the content of source, else what it will be."""
@@ -257,28 +253,16 @@ class Branches:
                 return {}
             if row.size == source.size:
                 if how == "content" or not self.client.can("hash"):
-                    if self._streamed(source, self.file(place, name)):
-                        return {}
+                    with self._content(self.file(place, name), row) as parts, source.reader() as local:
+                        if all(local.read(len(part)) == part for part in parts) and not local.read(1):
+                            return {}
                 elif hashes.of(source) == row.digest.hex():
                     return {}
         known = source.size < hashes.LEAST or (row is not None and row.size == source.size)  # else it takes too long
         return {"size": source.size, **({"checksum": hashes.of(source)} if known else {})}
 
-    def _streamed(self, source: Source, file: Any) -> bool:
-        with source.reader() as local:
-            for part in self._content(file):
-                at = 0
-                while at < len(part):
-                    mine = local.read(min(len(part) - at, PART))
-                    if not mine or mine != part[at : at + len(mine)]:
-                        return False
-                    at += len(mine)
-            return not local.read(1)
-
-    def _content(self, file: Any) -> Iterator[bytes]:
-        request = self.client.message("pfs_v2.GetFileRequest", file=file)
-        for message in self.client.stream("pfs_v2.API/GetFile", request):
-            yield message.value
+    def _content(self, file: Any, row: Row) -> Any:
+        return contextlib.closing(common.content(self.client, file, row.size))
 
     def same_file(self, one: Any, row: Row, other: Any, its: Row) -> bool:
         """Whether two files in pachd have the same content."""
@@ -286,27 +270,26 @@ class Branches:
             return False
         if self.client.can("hash"):
             return row.digest == its.digest
-        return self._total(one) == self._total(other)
-
-    def _total(self, file: Any) -> str:
-        found = hashes.ContentHash()
-        for part in self._content(file):
-            found.update(part)
-        return found.hexdigest()
-
-    # --- write
+        found = []
+        for file in (one, other):
+            total = hashes.ContentHash()
+            with self._content(file, row) as parts:
+                for part in parts:
+                    total.update(part)
+            found.append(total.digest())
+        return found[0] == found[1]
 
     def sent(self, name: str, source: Source) -> Iterator[Any]:
         """The messages that make a file from local content."""
         yield self._delete(name)
         with source.reader() as local:
-            data = local.read(PART)
+            data = local.read(common.PART)
             while True:
                 message = self.client.message("pfs_v2.ModifyFileRequest")
                 message.add_file.path = name
                 message.add_file.raw.value = data  # set, also where it is empty: that makes an empty file
                 yield message
-                data = local.read(PART)
+                data = local.read(common.PART)
                 if not data:
                     return
 
@@ -316,7 +299,7 @@ class Branches:
         return message
 
     def _messages(self, changes: list[Change]) -> Iterator[Any]:
-        """Deletions first: what is new may lie where something else was."""
+        """Deletions first: they make room."""
         for change in changes:
             if change.action == "deleted" and change.detail is not None:
                 yield self._delete(change.item.path)
@@ -325,7 +308,7 @@ class Branches:
                 yield from change.detail()
 
     def commit(self, place: Place, changes: list[Change]) -> None:
-        """Make all these changes of a branch in one commit, and wait until it is known to be good."""
+        """Make these changes of a branch in one commit, and wait until it is known to be good."""
         options = self.options[place]
 
         def attempt() -> None:
@@ -335,7 +318,7 @@ class Branches:
                 else:
                     self._modify(place, changes)
             except StorageError as error:
-                # a stream that was cut off leaves nothing; when only its answer was lost, the branch has moved on
+                # a stream that was cut leaves nothing; where only its answer was lost, the branch has moved on
                 if error.code == "UNAVAILABLE" and not getattr(error, "kind", ""):
                     error.transient = self._still(place)
                 raise
@@ -355,7 +338,7 @@ class Branches:
         return bool((found.head.id if found else "") == self.heads[place].last)
 
     def _described(self, place: Place, changes: list[Change], description: str) -> None:
-        """The same with a description, which only a commit that is opened and finished by us can have."""
+        """The same with a description, which only a commit that we open and finish can have."""
         client = self.client
         request = client.message("pfs_v2.StartCommitRequest", branch=client.branch(*place))
         request.description = "%s: %s" % (MARK, description)
@@ -377,7 +360,7 @@ class Branches:
             self.client.call("pfs_v2.API/DropCommitSet", request, operation="drop commit")
 
     def _check(self, place: Place, timeout: float) -> None:
-        """pachd looks at a commit after it has said OK: whether it is good, only the commit tells."""
+        """pachd says OK first: whether a commit is good, only the commit tells."""
         last, info = self.heads[place].last, self._info(self.client.commit(*place))
         if not info.HasField("finishing"):
             error = self._open(place, info)
@@ -385,7 +368,7 @@ class Branches:
                 "Another writer opened a commit meanwhile, and what was sent is part of it. " + error.message
             )
             raise error
-        for number in range(100):  # usually one; others may have committed meanwhile
+        for number in range(100):  # others may have committed meanwhile
             if not info.HasField("finished"):
                 info = self._info(self._complete(place, info.commit), timeout)
             if info.error:
@@ -404,7 +387,7 @@ class Branches:
 
 
 def repaired(item: Any, present: State | None, error: str) -> Change | None:
-    """The change of something that needs none, on a branch whose newest commit is bad: any new commit mends that."""
+    """A change of what needs none, where the newest commit is bad: any new one mends that."""
     if not error:
         return None
     before = {**(present or {}), "commit_error": error}

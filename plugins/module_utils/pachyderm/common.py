@@ -1,17 +1,19 @@
 # Copyright: (c) 2026, polystore.storage contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all Pachyderm resources share: the connection with its contexts, names, projects, finished commits."""
+"""What all Pachyderm resources share: connection and contexts, names, finished commits, content."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import dataclasses as dc
+import importlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from typing import Any
 
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError, StorageError
@@ -24,6 +26,7 @@ DIRECTORY = 2  # FileType DIR
 REFERENCE = re.compile(r"\A([A-Za-z0-9_-]*)((?:[\^~][0-9]*)*)\Z")
 IDENTIFIER = re.compile(r"\A[0-9a-f]{32}\Z")
 WRONG = re.compile(r"[^ -~]|[*?\[\]{}!()@+^\\]")  # what no path holds
+PART, PIECE, MESSAGE = 1 << 20, 1 << 18, 19 << 20  # bytes sent, read, and in a GetFile message
 
 
 class PachydermConnection:
@@ -127,9 +130,6 @@ def _told(context: Mapping[str, Any], path: str, name: str) -> dict[str, str]:
     return {"address": str(address), "token": str(context.get("session_token") or ""), "ca": ca}
 
 
-# --- names
-
-
 def name(value: Any) -> str:
     """The name of a repo, branch or pipeline: 1 to 63 of letters, digits, "_" and "-". Raises ValueError."""
     text = plain_text(value)
@@ -166,9 +166,6 @@ class InProject(Item):
     project: str = key(parse=project_name, default=DEFAULT)
 
 
-# --- commits, for what only reads
-
-
 def path(value: Any) -> str:
     """A path in a commit: absolute, without "/" at its end. Raises ValueError for what the server cannot hold."""
     if not isinstance(value, str):
@@ -197,7 +194,7 @@ def reference(value: Any) -> tuple[str, str, int]:
 
 
 def commit_of(client: Any, item: Any) -> Any:
-    """The Commit message that `branch` or `commit` of an item name, in a form that 2.0 to 2.12 understand."""
+    """The Commit message that `branch` or `commit` of an item name, as 2.0 to 2.12 understand it."""
     branch, number, back = ("", "", 0) if item.commit is KEEP else reference(item.commit)
     if item.branch is not KEEP and item.commit is not KEEP and branch not in ("", item.branch):
         raise OptionError("commit", "%s is on another branch than %s" % (item.commit, item.branch))
@@ -263,3 +260,35 @@ def check_commit(item: Any) -> None:
             reference(item.commit)
         except ValueError as error:
             raise OptionError("commit", str(error)) from None
+
+
+def _trim() -> None:
+    """Give freed memory back: glibc keeps tens of MiB."""
+    with contextlib.suppress(ImportError, OSError, AttributeError, TypeError):
+        libc = importlib.import_module("ctypes").CDLL(None)
+        libc.mallopt(-3, 4 * PART)  # M_MMAP_THRESHOLD, which a message raises
+        libc.malloc_trim(0)
+
+
+def content(client: Any, file: Any, size: int, offset: int = 0) -> Generator[bytes, None, None]:
+    """A file's content from offset on, at most 256 KiB at a time; close it. size: of the file, bytes.
+
+    gRPC holds a message three times: so 20 MiB are on their way at most, whatever is read at once.
+    """
+    request = client.message("pfs_v2.GetFileRequest", file=file, offset=offset)
+    share = min(max(size - offset, 0), MESSAGE) // PART
+    with client.turn:
+        for _mebibyte in range(share):
+            client.room.acquire()
+    try:
+        with contextlib.closing(client.stream("pfs_v2.API/GetFile", request)) as messages:
+            for data in messages:
+                start = next((at for at in range(1, len(data)) if data[at] < 128), 0) + 1  # after tag and length
+                for at in range(start, len(data), PIECE):
+                    yield data[at : at + PIECE]
+                del data
+                if share:
+                    _trim()
+    finally:
+        if share:
+            client.room.release(share)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses as dc
-import operator
 import threading
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -101,8 +100,7 @@ class PachydermDownload(Downloads):
                     operation="download",
                     hint="Run again",
                 )
-        request = self.client.message("pfs_v2.GetFileRequest", file=remote.detail, offset=offset)
-        with contextlib.closing(self.client.stream("pfs_v2.API/GetFile", request)) as parts:
+        with contextlib.closing(common.content(self.client, remote.detail, remote.size or 0, offset)) as parts:
             mine = self._mark(remote.size or 0, bytes.fromhex(remote.digest or ""))
             yield mine, self._rest(remote, parts, offset)
 
@@ -110,11 +108,10 @@ class PachydermDownload(Downloads):
         return "%d %s" % (size, digest.hex() if self.client.can("hash") else "")
 
     @staticmethod
-    def _rest(remote: Remote, parts: Iterable[Any], place: int) -> Iterator[bytes]:
-        for data in map(operator.attrgetter("value"), parts):  # up to 20 MB each: nothing here holds on to one
+    def _rest(remote: Remote, parts: Iterable[bytes], place: int) -> Iterator[bytes]:
+        for data in parts:
             place += len(data)
             yield data
-            del data
         if remote.size is not None and place < remote.size:
             raise StorageError(
                 "%s ended after %d of %d bytes" % (remote.source, place, remote.size),

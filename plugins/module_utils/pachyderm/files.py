@@ -65,7 +65,7 @@ class FileItem(ContentItem, OnBranch):
     )
 
     def origin(self) -> tuple[Place, str]:
-        """Where copy_from points; what it leaves out is as for the file itself."""
+        """Where copy_from points; what it leaves out is as for the file."""
         given = self.copy_from
         branch = given.get("branch") or ("master" if given.get("repo") else self.branch)
         return (given.get("project") or self.project, given.get("repo") or self.repo, branch), given["path"]
@@ -209,7 +209,7 @@ class FileResource(Resource):
         return send, {**branches.state(its), "copied_from": "%s:%s" % (named(origin), its_name)}
 
     def _fetched(self, item: Any) -> Iterator[Any]:
-        """Fetched by pachd itself, when it gets these messages."""
+        """Fetched by pachd itself."""
         yield self.client.message("pfs_v2.ModifyFileRequest", delete_file={"path": item.path})
         message = self.client.message("pfs_v2.ModifyFileRequest")
         message.add_file.path, message.add_file.url.URL = item.path, item.url

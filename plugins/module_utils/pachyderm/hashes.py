@@ -3,10 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The hash that pachd (2.1.6 and newer) gives a file, computed from local content.
 
-Content is cut into chunks where a rolling sum over the last 64 bytes says so. The hash is the BLAKE2b-256 of the
-BLAKE2b-256 of each chunk. What is shorter than the shortest chunk is hashed at hashlib's speed; to find the cuts of
-what is longer, this does 64 bytes' sums for a whole block at once, with numpy where it can be imported, else with long
-integers.
+Content is cut where a rolling sum over the last 64 bytes says so; the hash is the BLAKE2b-256 of the BLAKE2b-256 of
+each chunk. Sums are made of a whole block at once, with numpy where it can be imported, else with integers.
 """
 
 from __future__ import annotations
@@ -18,8 +16,8 @@ import importlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-LEAST, MOST = 1_000_000, 20_000_000  # bytes of a chunk; the last one may be shorter
-SPAN = 64  # bytes of the rolling sum
+LEAST, MOST = 1_000_000, 20_000_000  # bytes of a chunk
+SPAN = 64  # bytes of the sum
 LOW = (1 << 23) - 1  # a chunk ends where these bits of the sum are zero
 _ALL = (1 << 64) - 1
 _TABLE = base64.b85decode(
@@ -57,9 +55,9 @@ _TABLE = base64.b85decode(
 
 
 class Scan(NamedTuple):
-    """A way to find cuts. find: the first byte of a window, from number 64 on, after which a chunk may end; -1: none.
+    """A way to find cuts. find: the first byte of a window, from number 64 on, that may end a chunk, or -1.
 
-    block: so many bytes at a time are best.
+    block: so many bytes are best.
     """
 
     block: int
@@ -67,14 +65,14 @@ class Scan(NamedTuple):
 
 
 def _rotated(word: int, by: int) -> int:
-    """A word of 64 bits, its bits moved down by so many places, those that fall off coming in from above."""
+    """A word of 64 bits, its bits turned down by so many places."""
     by %= 64
     return (word >> by | word << (64 - by)) & _ALL
 
 
 @functools.lru_cache(None)
 def _words() -> list[int]:
-    """The word of each byte value; in the sum, that of j bytes ago is rotated up by j."""
+    """Each byte's word; in the sum, that of j bytes ago is rotated up by j."""
     return [int.from_bytes(_TABLE[at : at + 8], "big") for at in range(0, 2048, 8)]
 
 
@@ -86,20 +84,19 @@ def _ends(window: bytes, at: int) -> bool:
     return not total & LOW
 
 
-# Both scans rotate the word of byte i of a window down by i: then the sum at i, rotated down by i, is simply the XOR of
-# 64 neighbours, which takes six doublings, or the difference of two running sums.
+# Both rotate the word of byte i and the sum at i down by i: then this is the XOR of 64 neighbours.
 
 
 @functools.lru_cache(None)
 def _planes() -> list[list[bytes]]:
-    """By byte b of a rotated word and by i modulo 64: a translation of bytes of content to it."""
+    """By byte b of a rotated word and i modulo 64: a translation of content to it."""
     few = [[bytes(_rotated(w, i) >> 8 * b & 255 for w in _words()) for i in range(8)] for b in range(8)]
     return [[few[(b + i // 8) % 8][i % 8] for i in range(SPAN)] for b in range(8)]
 
 
 @functools.lru_cache(None)
 def _columns(rows: int) -> list[int]:
-    """Bytes of ones in the places whose number modulo 64 is 8 q to 8 q + 7, for each q."""
+    """For each q: ones in the places 8 q to 8 q + 7 modulo 64."""
     return [int.from_bytes((bytes(8 * q) + b"\xff" * 8 + bytes(56 - 8 * q)) * rows, "little") for q in range(8)]
 
 
@@ -147,7 +144,7 @@ def numpy_scan(numpy: Any) -> Scan:
 
 @functools.lru_cache(None)
 def best_scan() -> Scan:
-    """The fastest scan that works here. numpy is only imported where there is something to scan."""
+    """The fastest scan that works here."""
     try:
         return numpy_scan(importlib.import_module("numpy"))
     except (ImportError, AttributeError):  # it only makes this faster
@@ -159,18 +156,18 @@ def _blake2b() -> Any:
 
 
 class ContentHash:
-    """pachd's hash of a file: update(data) any number of times, then digest(). scan: how cuts are found."""
+    """pachd's hash of a file, as one of hashlib. scan: how cuts are found."""
 
     def __init__(self, scan: Scan | None = None) -> None:
         self._scan = scan
         self._chunks, self._chunk = _blake2b(), _blake2b()
-        self._size = self._length = 0  # bytes of the whole, and of the chunk
+        self._size = self._length = 0
         self._recent = b""  # the last bytes of the chunk
 
     def update(self, data: Any) -> None:
         """Add bytes."""
         self._size += len(data)
-        if self._length + len(data) < LEAST:  # no chunk ends in it
+        if self._length + len(data) < LEAST:
             self._chunk.update(data)
             self._length += len(data)
             self._recent = (self._recent + data[-SPAN:])[-SPAN:]
@@ -202,7 +199,7 @@ class ContentHash:
         if not self._size:
             return bytes(_blake2b().digest())
         whole = self._chunks.copy()
-        whole.update(self._chunk.digest())  # an empty last chunk counts
+        whole.update(self._chunk.digest())  # an empty one counts
         return bytes(whole.digest())
 
     def hexdigest(self) -> str:
@@ -211,6 +208,6 @@ class ContentHash:
 
 
 def of(source: Any) -> str:
-    """The hash of a core.files.Source in hexadecimal, computed once."""
+    """That of a core.files.Source, computed once."""
     found: str = source.digest("pachyderm", ContentHash)
     return found

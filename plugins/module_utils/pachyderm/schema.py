@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 try:
@@ -345,6 +345,17 @@ class Schema:
             package.file.dependency.extend(added)
             self.pool.AddSerializedFile(package.file.SerializeToString())
             added.append(package.file.name)
+        # All classes are made now and held: the garbage collector takes those that have no instance, and another thread
+        # that gets such a class while it goes dies of it (protobuf 7.36, seen in a server with five clients).
+        for name in added:
+            self._hold(self.pool.FindFileByName(name).message_types_by_name.values())
+
+    def _hold(self, descriptors: Iterable[Any]) -> None:
+        for descriptor in descriptors:
+            made: Any = getattr(message_factory, "GetMessageClass", None)
+            made = made or message_factory.MessageFactory(self.pool).GetPrototype  # type: ignore[attr-defined]  # 4.21
+            self._classes[descriptor.full_name] = made(descriptor)
+            self._hold(descriptor.nested_types)
 
     def _calls(self, package: str, texts: list[str]) -> None:
         for text in texts:
@@ -357,11 +368,6 @@ class Schema:
 
     def message(self, name: str) -> Any:
         """The class of a message by its full name ("pfs_v2.RepoInfo"). Raises KeyError."""
-        if name not in self._classes:
-            descriptor = self.pool.FindMessageTypeByName(name)
-            made: Any = getattr(message_factory, "GetMessageClass", None)
-            made = made or message_factory.MessageFactory(self.pool).GetPrototype  # type: ignore[attr-defined]  # 4.21
-            self._classes[name] = made(descriptor)
         return self._classes[name]
 
 

@@ -74,7 +74,10 @@ def repos(step: Teller) -> None:
     step("version", client.get_remote_version, show=lambda version: [version.major, version.minor])
     step("repo create", client.create_repo, "cg-r", "d1", then=partial(client.inspect_repo, "cg-r"))
     step("repo create again", client.create_repo, "cg-r")
-    then = lambda: client.inspect_repo("cg-r").description  # noqa: E731
+
+    def then():
+        return client.inspect_repo("cg-r").description
+
     step("repo update", client.create_repo, "cg-r", "d2", update=True, then=then)
     step("repo in a missing project", client.create_repo, "cg-r", project_name="cg-no")
     step("repo list", client.list_repo, show=names)
@@ -109,7 +112,10 @@ def files(step: Teller) -> None:
     _written(step)
     _asked(step)
     _undone(step, first)
-    left = lambda: [info.secret.name for info in client.list_secret() if info.secret.name == "cg-s"]  # noqa: E731
+
+    def left():
+        return [info.secret.name for info in client.list_secret() if info.secret.name == "cg-s"]
+
     step("secret create", client.create_secret, "cg-s", {"k": "v"}, then=left)
     step("secret delete", client.delete_secret, "cg-s", then=partial(client.inspect_secret, "cg-s"))
 
@@ -117,7 +123,10 @@ def files(step: Teller) -> None:
 def _open(step: Teller) -> Any:
     put = client.put_file_bytes
     with client.commit("cg-f", "master", description="first") as opened:
-        told = lambda infos: [[info.description, info.HasField("finishing")] for info in infos]  # noqa: E731
+
+        def told(infos):
+            return [[info.description, info.HasField("finishing")] for info in infos]
+
         step("commit open", client.inspect_commit, opened, show=told)
         step("commit start on an open head", client.start_commit, "cg-f", "master")
         step("put bytes", put, opened, "/a.txt", b"a")
@@ -133,7 +142,10 @@ def _written(step: Teller) -> None:
     step("read", content("/a.txt"))
     step("read a url", content("/web"))
     step("put to a branch", put, WHERE, "/a.txt", b"new", then=content("/a.txt"))
-    then = lambda: brief(client.inspect_file(WHERE, "/d/empty"))  # noqa: E731
+
+    def then():
+        return brief(client.inspect_file(WHERE, "/d/empty"))
+
     step("put nothing", put, WHERE, "/d/empty", b"", then=then)
     step("read nothing", content("/d/empty"))
     with client.modify_file_client(WHERE) as changes:
@@ -147,25 +159,39 @@ def _written(step: Teller) -> None:
 
 
 def _asked(step: Teller) -> None:
-    paths = lambda infos: [info.file.path for info in infos]  # noqa: E731
+    def paths(infos):
+        return [info.file.path for info in infos]
+
     step("list", client.list_file, WHERE, "/", show=paths)
     step("list missing", client.list_file, WHERE, "/no", show=paths)
     step("glob", client.glob_file, WHERE, "/d/*", show=paths)
     step("inspect missing", client.inspect_file, WHERE, "/no")
     step("path exists", lambda: [client.path_exists(WHERE, path) for path in ("/a.txt", "/no")])
     step("read missing", content("/no"))
-    members = lambda tar: [[member.name, member.size] for member in tar]  # noqa: E731
+
+    def members(tar):
+        return [[member.name, member.size] for member in tar]
+
     step("tar", client.get_file_tar, WHERE, "/", show=members)
     step("copy", client.copy_file, WHERE, "/a.txt", WHERE, "/copy", then=content("/copy"))
-    both = lambda found: [[one.old_file.file.path, one.new_file.file.path] for one in found]  # noqa: E731
+
+    def both(found):
+        return [[one.old_file.file.path, one.new_file.file.path] for one in found]
+
     step("diff", client.diff_file, WHERE, "/", show=both)
 
 
 def _undone(step: Teller, first: Any) -> None:
     step("delete", client.delete_file, WHERE, "/d/", then=tree())
-    told = lambda infos: [[i.commit.id, i.parent_commit.id, i.details.size_bytes] for i in infos]  # noqa: E731
+
+    def told(infos):
+        return [[i.commit.id, i.parent_commit.id, i.details.size_bytes] for i in infos]
+
     step("commit list", client.list_commit, "cg-f", show=told)
-    ids = lambda infos: [info.commit.id for info in infos]  # noqa: E731
+
+    def ids(infos):
+        return [info.commit.id for info in infos]
+
     step("commit by ancestry", client.inspect_commit, ("cg-f", "master^"), show=ids)
 
     def of_set() -> list[str]:
@@ -185,14 +211,20 @@ def _spec(name: str, script: str, repo: str, **more: Any) -> dict[str, Any]:
 
 def book(step: Teller) -> None:
     """Photos by URL, contour and histogram, and the clean-up."""
-    left = lambda: names(client.list_repo())  # noqa: E731
+
+    def left():
+        return names(client.list_repo())
+
     step("book repo", client.create_repo, "cg-photos", "A repository that stores images.", then=left)
     with client.commit("cg-photos", "master") as opened:
         for number in (1, 2, 3):
             url = f"{step.url}/{number}.png"
             step(f"book photo {number}", client.put_file_url, opened, f"/image{number}.png", url)
     step("book photos", tree("cg-photos"))
-    told = lambda infos: [[info.commit.id, pfs.OriginKind.Name(info.origin.kind)] for info in infos]  # noqa: E731
+
+    def told(infos):
+        return [[info.commit.id, pfs.OriginKind.Name(info.origin.kind)] for info in infos]
+
     step("book commits", client.list_commit, "cg-photos", show=told)
     _pipelines(step)
     _gone(step)
@@ -201,21 +233,33 @@ def book(step: Teller) -> None:
 def _pipelines(step: Teller) -> None:
     contour = _spec("cg-contour", "/contour.py", "cg-photos", description="c")
     histogram = _spec("cg-hist", "/histogram.py", "cg-contour")
-    make, every = client.create_pipeline, lambda: versions(client.list_pipeline())
+    make = client.create_pipeline
+
+    def every():
+        return versions(client.list_pipeline())
+
     step("book histogram too early", make, **histogram)
     step("book contour", make, **contour, then=every)
     step("book histogram", make, **histogram, then=lambda: sorted(every()))
     step("book contour, details", client.inspect_pipeline, "cg-contour", details=True)
     step("book contour again", make, **contour)
-    history = lambda: versions(client.inspect_pipeline("cg-contour", history=-1))  # noqa: E731
+
+    def history():
+        return versions(client.inspect_pipeline("cg-contour", history=-1))
+
     step("book contour update", make, **contour, update=True, then=history)
-    now = lambda: versions(client.inspect_pipeline("cg-hist"))  # noqa: E731
+
+    def now():
+        return versions(client.inspect_pipeline("cg-hist"))
+
     step("book stop", client.stop_pipeline, "cg-hist", then=now)
     step("book start", client.start_pipeline, "cg-hist", then=now)
 
 
 def _gone(step: Teller) -> None:
-    left = lambda: names(client.list_repo())  # noqa: E731
+    def left():
+        return names(client.list_repo())
+
     delete = client.delete_pipeline
     step("book output repo", client.delete_repo, "cg-contour", force=True)
     step("book photos, delete too early", client.delete_repo, "cg-photos")

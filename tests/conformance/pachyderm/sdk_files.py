@@ -133,7 +133,10 @@ def _written(step: Teller) -> None:
     step("file commit", api.wait_commit, HEAD)
     step("file overwrite", store, commit=HEAD, path="/a.txt", data=b"bb", then=_read("/a.txt"))
     step("file append", store, commit=HEAD, path="/a.txt", data=b"cc", append=True, then=_read("/a.txt"))
-    then = lambda: [_info("/d/empty")(), _read("/d/empty")()]  # noqa: E731
+
+    def then():
+        return [_info("/d/empty")(), _read("/d/empty")()]
+
     step("file empty", store, commit=HEAD, path="/d/empty", data=b"", then=then)
     zeros = io.BytesIO(bytes(70000))
     step("file from a file object", api.put_file_from_file, commit=HEAD, path="/zero", file=zeros, then=_info("/zero"))
@@ -179,7 +182,10 @@ def _told(step: Teller) -> None:
         step(f"file glob {pattern}", api.glob_file, commit=HEAD, pattern=pattern, show=paths)
     step("file on a missing branch", api.inspect_file, file=file("cf-f@nob:/a"))
     step("file get several", _read("/d/*"))
-    members = lambda tar: [[member.name, member.isdir(), member.size] for member in tar]  # noqa: E731
+
+    def members(tar):
+        return [[member.name, member.isdir(), member.size] for member in tar]
+
     step("file tar", api.pfs_tar_file, _at("/"), show=members)
     older = file("cf-f@master^6:/")
     step("file diff with an ancestor", api.diff_file, new_file=_at("/"), old_file=older, show=_differences)
@@ -232,5 +238,8 @@ def _streams(step: Teller) -> None:
 
     step("empty commit", nothing)
     step("empty commit: inspect the root", api.inspect_file, file=top)
-    look = lambda info: [sorted(one.name for one in info.branches), info.details]  # noqa: E731
+
+    def look(info):
+        return [sorted(one.name for one in info.branches), info.details]
+
     step("file repo", api.inspect_repo, repo=repo("cf-f"), show=look)

@@ -29,7 +29,9 @@ def others(step: Teller) -> None:
 
 
 def _secrets(step: Teller) -> None:
-    left = lambda: mine(api.list_secret().secret_info)  # noqa: E731
+    def left():
+        return mine(api.list_secret().secret_info)
+
     make = partial(api.create_secret, name="cf-s", data={"k": "v"})
     secret = pps.Secret(name="cf-s")
     step("secret create", make, then=left)
@@ -82,5 +84,8 @@ def _transactions(step: Teller) -> None:
     step("transaction that fails", together, "cf-t3", "cf-t1")
     none = transaction.Transaction(id=NO_ID)
     step("transaction missing", client.transaction.inspect_transaction, transaction=none)
-    after = lambda: [client.pfs.repo_exists(repo(name)) for name in ("cf-t1", "cf-t2", "cf-t3")]  # noqa: E731
+
+    def after():
+        return [client.pfs.repo_exists(repo(name)) for name in ("cf-t1", "cf-t2", "cf-t3")]
+
     step("transaction result", after)

@@ -78,12 +78,21 @@ def _updated(step: Teller) -> None:
 def _listed(step: Teller) -> None:
     every = api.list_pipeline
     step("pipeline list", every, show=lambda infos: [[name_of(info), info.version] for info in mine(infos)])
-    versions = lambda infos: [info.version for info in infos]  # noqa: E731
+
+    def versions(infos):
+        return [info.version for info in infos]
+
     step("pipeline list with history", every, pipeline=pipeline("cf-b"), history=-1, show=versions)
     step("pipeline list missing", every, pipeline=pipeline("cf-no"))
-    names = lambda infos: sorted([i.repo.name, i.repo.type] for i in infos if name_of(i) in ("cf-a", "cf-b"))  # noqa: E731
+
+    def names(infos):
+        return sorted([i.repo.name, i.repo.type] for i in infos if name_of(i) in ("cf-a", "cf-b"))
+
     step("pipeline repos", pfs.list_repo, type="", show=names)
-    around = lambda info: {name: getattr(info, name) for name in ("direct_provenance", "subvenance")}  # noqa: E731
+
+    def around(info):
+        return {name: getattr(info, name) for name in ("direct_provenance", "subvenance")}
+
     step("pipeline output branch", pfs.inspect_branch, branch=branch("cf-a@master"), show=around)
 
 
@@ -159,7 +168,10 @@ def _deleted(step: Teller) -> None:
     upstream = pipeline("cf-a")
     step("pipeline delete upstream", delete, pipeline=upstream)
     step("pipeline delete", delete, pipeline=pipeline("cf-b"), then=partial(_there, "cf-b"))
-    left = lambda: [_there("cf-a"), api.pipeline_exists(upstream)]  # noqa: E731
+
+    def left():
+        return [_there("cf-a"), api.pipeline_exists(upstream)]
+
     step("pipeline delete keeping the repo", delete, pipeline=upstream, keep_repo=True, then=left)
     step("pipeline create over the kept repo", create, document("cf-a"))
     step("input: repo delete, free again", pfs.delete_repo, repo=repo("cf-in"))

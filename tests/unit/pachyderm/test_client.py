@@ -85,7 +85,8 @@ def test_recorded_calls_pass_through_unchanged(double: Double, vector: dict[str,
         return [client.call(name, requests[0])]
 
     if code == "OK":
-        assert run() == [method.response.FromString(data) for data in answers]
+        read = bytes if name.endswith("/GetFile") else method.response.FromString  # content is not copied once more
+        assert run() == [read(data) for data in answers]
     else:
         with pytest.raises(PachydermError) as caught:
             run()
@@ -348,7 +349,7 @@ def test_finished(double: Double) -> None:
 
 def test_the_version_is_asked_for_once(double: Double) -> None:
     client, found = double.client(), []
-    threads = [threading.Thread(target=lambda: found.append(client.version)) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: found.append(client.version)) for _number in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import pathlib
 import re
 import subprocess
 import sys
+import weakref
 from typing import Any
 
 import pytest
@@ -166,5 +168,16 @@ def test_protobuf_without_its_c_part_is_enough() -> None:
     package = schema.__name__.rpartition(".")[0]
     env = {**os.environ, "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION": "python"}
     root = str(HERE.parents[5])
-    done = subprocess.run([sys.executable, "-c", code % package, root], env=env, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code % package, root], env=env, capture_output=True, text=True, check=False
+    )
     assert done.stdout.split("\n")[:2] == [str(len(schema.METHODS)), r"b'\n\x01x'"], done.stderr
+
+
+def test_no_class_is_collected() -> None:
+    """A class that one thread's garbage collection takes while another gets it ends the process."""
+    made = schema.message("pfs_v2.CommitInfo")(details={"size_bytes": 3})
+    held = weakref.ref(type(made.details))
+    del made
+    gc.collect()
+    assert held() is not None

@@ -61,9 +61,9 @@ class Calls:
         answer = made(request, timeout=timeout, metadata=list((headers or {}).items()))
         return list(answer) if known.server_stream else answer
 
-    def make(self, name: str, /, **fields: Any) -> Any:
+    def make(self, full: str, /, **fields: Any) -> Any:
         """A message from fields that are messages or plain data."""
-        made = message(name)()
+        made = message(full)()
         for field, value in fields.items():
             if hasattr(value, "SerializeToString"):
                 getattr(made, field).CopyFrom(value)

@@ -136,7 +136,10 @@ def test_a_rerun_wants_the_project_in_the_document(pachd_server: PachdServer, ca
 def test_the_server_does_not_protect_an_output_branch(pachd_server: PachdServer, calls: Asking, repo: str) -> None:
     name = pachd_server.new_name("p")
     calls.create(calls.document(name, repo))
-    look = lambda: calls.pfs("InspectBranch", branch=calls.branch(name)).direct_provenance  # noqa: E731
+
+    def look():
+        return calls.pfs("InspectBranch", branch=calls.branch(name)).direct_provenance
+
     assert {(one.repo.name, one.repo.type) for one in look()} == {(name, "spec"), (repo, "user")}
     calls.pfs("CreateBranch", branch=calls.branch(name))
     assert not look()
@@ -231,8 +234,13 @@ def test_a_dry_run_looks_at_the_document_alone(calls: Asking) -> None:
 
 def test_secrets_are_json_with_keys(pachd_server: PachdServer, calls: Asking, repo: str) -> None:
     name, pipeline = pachd_server.new_name("s"), pachd_server.new_name("p")
-    make = lambda text: calls.ask("pps_v2.API/CreateSecret", file=text)  # noqa: E731
-    encoded = lambda text: base64.b64encode(text.encode()).decode()  # noqa: E731
+
+    def make(text):
+        return calls.ask("pps_v2.API/CreateSecret", file=text)
+
+    def encoded(text):
+        return base64.b64encode(text.encode()).decode()
+
     wrong = "failed to unmarshal secret: invalid character 'a' looking for beginning of value"
     assert failure(lambda: make(encoded("apiVersion: v1\nkind: Secret\n"))) == ("UNKNOWN", wrong)
     make(encoded(json.dumps({"metadata": {"name": name}, "type": "Opaque", "data": {"k": "dg=="}})))

@@ -74,7 +74,10 @@ def test_rights(pachd_server: PachdServer, calls: Asking, guarded: Callable[...,
     name = pachd_server.new_name()
     place = f"default/{name}"
     guarded(ROOT, "pfs_v2.API/CreateRepo", repo=calls.repo(name))
-    make = lambda: guarded(BOT, "pfs_v2.API/CreateBranch", branch=calls.branch(name))  # noqa: E731
+
+    def make():
+        return guarded(BOT, "pfs_v2.API/CreateBranch", branch=calls.branch(name))
+
     denied = "robot:bot is not authorized to perform this operation - needs permissions [%s] on REPO %s. %s"
     assert failure(make) == ("PERMISSION_DENIED", denied % ("REPO_CREATE_BRANCH", place, RUN))
     guarded(ROOT, BIND, resource=resource(place), principal="robot:bot", roles=["repoReader", "repoWriter"])
@@ -135,11 +138,17 @@ def test_edits_are_all_done_or_none(pachd_server: PachdServer, calls: Asking) ->
     name = pachd_server.new_name()
     calls.pfs("CreateRepo", repo=calls.repo(name))
     target = {"repo": {"name": {"project": {"name": "default"}, "name": name, "type": "user"}}}
-    edit = lambda *edits: calls.ask("metadata.API/EditMetadata", edits=[{**target, **one} for one in edits])  # noqa: E731
+
+    def edit(*edits):
+        return calls.ask("metadata.API/EditMetadata", edits=[{**target, **one} for one in edits])
+
     one, two = {"add_key": {"key": "a", "value": "1"}}, {"edit_key": {"key": "b", "value": "2"}}
     code, words = failure(lambda: edit(two, one, one))
     assert (code, words.startswith("apply edits: edit #2: edit repo ")) == ("FAILED_PRECONDITION", True)
-    look = lambda: dict(calls.pfs("InspectRepo", repo=calls.repo(name)).metadata)  # noqa: E731
+
+    def look():
+        return dict(calls.pfs("InspectRepo", repo=calls.repo(name)).metadata)
+
     assert look() == {}
     edit(two, one, {"delete_key": {"key": "none"}})
     calls.pfs("CreateRepo", repo=calls.repo(name), description="new", update=True)
@@ -147,7 +156,9 @@ def test_edits_are_all_done_or_none(pachd_server: PachdServer, calls: Asking) ->
 
 
 def test_edits_of_the_cluster_and_of_what_is_not_there(calls: Asking) -> None:
-    edit = lambda **fields: calls.ask("metadata.API/EditMetadata", edits=[fields])  # noqa: E731
+    def edit(**fields):
+        return calls.ask("metadata.API/EditMetadata", edits=[fields])
+
     edit(cluster={}, replace={"replacement": {"k": "v"}})
     assert dict(calls.ask("admin_v2.API/InspectCluster").metadata) == {"k": "v"}
     edit(cluster={}, replace={})

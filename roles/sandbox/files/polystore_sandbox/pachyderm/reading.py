@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from polystore_sandbox.pachyderm.base import Call, Refused, Service, waits
-from polystore_sandbox.pachyderm.content import Tree
+from polystore_sandbox.pachyderm.content import PIECE, Tree
 from polystore_sandbox.pachyderm.lookup import get_commit
 from polystore_sandbox.pachyderm.state import Commit, settled, show_repo, stamp
 from polystore_sandbox.pachyderm.tree import Entry, clean, glob, look
@@ -24,6 +24,7 @@ class Reading(Service):
     """pfs_v2.API: files."""
 
     grpc = "pfs_v2.API"
+    settings = {"message_bytes": PIECE}
 
     def _look(self, reference: Any, call: Call, permission: str = "REPO_READ") -> Looked:
         """A commit and its files; one that is finishing is waited for."""
@@ -148,7 +149,7 @@ class Reading(Service):
         content = found[0].content
         if content is None:
             raise Refused("UNKNOWN", "cannot get directory or non-regular file. Use GetFileTAR instead")
-        for data in self.state.store.read(content, request.offset):
+        for data in self.state.store.read(content, request.offset, self.state.settings["message_bytes"]):
             yield self.make("google.protobuf.BytesValue", value=data)
 
     def GetFileTAR(self, request: Any, call: Call) -> Iterator[Any]:

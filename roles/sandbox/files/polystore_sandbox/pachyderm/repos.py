@@ -161,7 +161,7 @@ class Repos(Service):
         with self.state.all_or_nothing():
             for key in keys:
                 self._check(key)
-            left = list(keys)
+            left, refused = list(keys), Refused("UNKNOWN", "")
             while left:  # those that others depend on come last
                 for key in list(left):
                     try:
