@@ -77,7 +77,7 @@ def stages() -> list[Stage]:
     swift = "server and (second or not crash) and not alluxio and not pachyderm"
     command = tests(ends[-1], "keystone", [], "-m", swift)
     where = "core %s, Keystone" % ends[-1]
-    found.append(Stage("keystone", command, 25, where, "keystone", {"POLYSTORE_AUTH": "v3", **BOTH_WAYS}))
+    found.append(Stage("keystone", command, 25, where, "keystone", {"POLYSTORE_AUTH": "v3"}))
     # Everything that talks to Alluxio, with real ones instead of the stand-in; and what "test" leaves out as too long.
     outages = "tests/unit/faults/test_alluxio_outages.py"  # whose parts only a real one has
     suites = ["contract", "conformance", "integration"]
@@ -99,14 +99,15 @@ def stages() -> list[Stage]:
     for core in ends:
         options = ["--core", core, "--python", runnable[core]]
         found.append(Stage("sanity-%s" % core, script("sanity.py", *options), 10, "core " + core))
+    # Every target once on the fast path and once through modules on the oldest Python that targets may have.
+    python = cores.interpreters().get(OLD_TARGET)
     for core in ends[:-1]:
-        name = "integration-%s" % core
-        found.append(Stage(name, tests(core, name, ["integration"], *ONE_DIALECT), 15, "core " + core, name))
-    if python := cores.interpreters().get(OLD_TARGET):
-        name = "target-3.%d" % OLD_TARGET
-        only = ["--", "-k", "test_target and " + ONE_DIALECT[1]]
-        command = script("run_tests.py", "integration", "--target", python, "--report", name, *only)
-        found.append(Stage(name, command, 12, "%s, modules on Python 3.%d" % (standard, OLD_TARGET), name))
+        name, where = "integration-%s" % core, "core %s" % core
+        options = ["integration", "--core", core, "--python", runnable[core], "--report", name]
+        if python:
+            options += ["--target", python]
+            where += ", modules on Python 3.%d" % OLD_TARGET
+        found.append(Stage(name, script("run_tests.py", *options, "--", *ONE_DIALECT), 20, where, name, BOTH_WAYS))
     found.append(Stage("quickstart", ["make", "quickstart"], 4, standard))
     found.append(Stage("docs", ["make", "docs"], 4, standard))
     return found

@@ -7,7 +7,7 @@ Ordinary modules take several times as long: without POLYSTORE_WAYS=both (the se
 of each system goes both ways. Which server a target talks to follows from its name; one for Alluxio runs against every
 dialect. Those for Pachyderm run against the newest pachd, and both ways in one playbook against every version.
 POLYSTORE_AUTH=v3 runs them against Swift with Keystone. POLYSTORE_TARGET_PYTHON names another interpreter for the
-target (with its own client libraries): then only ordinary modules run.
+ordinary modules, with its own client libraries.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ import pytest
 from ansible_collections.polystore.storage.tests.support import targets
 
 NAMES = sorted(p.name for p in targets.TARGETS.iterdir() if not p.name.startswith("setup_"))
-ONLY_MODULES = bool(os.environ.get("POLYSTORE_TARGET_PYTHON"))
-WAYS = ["module"] if ONLY_MODULES else ["fast", "module"]
+WAYS = ["fast", "module"]
 BOTH = {"swift_container", "alluxio_mount", "pachyderm_repo"}  # always
 if os.environ.get("POLYSTORE_WAYS") == "both":
     BOTH = set(NAMES) - {"sandbox"}  # a role: what it starts is the same for both
