@@ -26,10 +26,7 @@ WAYS = ["fast", "module"]
 BOTH = {"swift_container", "alluxio_mount", "pachyderm_repo"}  # always
 if os.environ.get("POLYSTORE_WAYS") == "both":
     BOTH = set(NAMES) - {"sandbox"}  # a role: what it starts is the same for both
-ONE_WAY = set()
-if os.environ.get("POLYSTORE_ALLUXIO") != "real":
-    ONE_WAY.add("alluxio_v1_server")  # the stand-in's other dialect; the two ways are compared before the first
-
+ONE_WAY = {"alluxio_v1_server"}  # the other dialect; the two ways are compared before the first
 
 # a word of a target's name -> the fixtures of the servers that it runs against, in turn
 FIXTURES = {
