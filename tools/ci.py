@@ -84,7 +84,7 @@ def stages() -> list[Stage]:
     command = tests(ends[-1], "alluxio", suites, "-m", "alluxio", outages)
     where = "core %s, real Alluxio 2.9.6 and 1.8.1" % ends[-1]
     found.append(Stage("alluxio", command, 35, where, "alluxio", {"POLYSTORE_ALLUXIO": "real", **BOTH_WAYS}))
-    # The official clients judge the stand-in; every version of it; a role that needs kubectl and systemd.
+    # The official clients judge the stand-in; the targets on older ones; a role that needs kubectl and systemd.
     clients = ["conformance", "integration", "--clients", "pachyderm-sdk,python-pachyderm"]
     command = tests(ends[-1], "pachyderm", clients, "-m", "pachyderm and second")
     where = "core %s, pachyderm-sdk 2.12.2 and python-pachyderm 7.6.0" % ends[-1]

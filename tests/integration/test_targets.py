@@ -5,7 +5,7 @@
 
 Ordinary modules take several times as long: without POLYSTORE_WAYS=both (the second stage of .ci/run) only one target
 of each system goes both ways. Which server a target talks to follows from its name; one for Alluxio runs against every
-dialect. Those for Pachyderm run against the newest pachd, and both ways in one playbook against every version.
+dialect. Those for Pachyderm run against the newest pachd, and both ways in one playbook against each older one.
 POLYSTORE_AUTH=v3 runs them against Swift with Keystone. POLYSTORE_TARGET_PYTHON names another interpreter for the
 ordinary modules, with its own client libraries.
 """
@@ -34,7 +34,7 @@ FIXTURES = {
     "alluxio": ["alluxio_server", "alluxio_v1_server"],
     "pachyderm": ["pachd_server"],
 }
-VERSIONS = ["pachd_server", "pachd_v20_server", "pachd_v24_server", "pachd_v27_server", "pachd_v28_server"]
+OLDER = ["pachd_v20_server", "pachd_v24_server", "pachd_v27_server", "pachd_v28_server"]
 
 
 def rows() -> Iterator[Any]:
@@ -64,8 +64,8 @@ def test_target(name: str, fixture: str, request: pytest.FixtureRequest, tmp_pat
 @pytest.mark.second
 @pytest.mark.pachyderm
 @pytest.mark.server
-@pytest.mark.parametrize("fixture", VERSIONS)
-def test_targets_on_every_version(fixture: str, request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize("fixture", OLDER)
+def test_targets_on_older_ones(fixture: str, request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> None:
     server: Any = request.getfixturevalue(fixture)
     names = [name for name in NAMES if "pachyderm" in name.split("_")]
     prefix, files, ran = "psi-%d" % os.getpid(), tmp_path / "files", {}
