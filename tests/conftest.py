@@ -60,7 +60,7 @@ def collection() -> pathlib.Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks the tests that need a server, so that -m "not server" leaves them out."""
+    """Marks the tests that need a server, so that -m "not server" leaves them out; puts the long ones first."""
     for item in items:
         wanted = set(getattr(item, "fixturenames", ()))
         if "swift_and_keystone" in wanted:
@@ -84,3 +84,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("real")
         if SERVER_FIXTURES & wanted:
             item.add_marker("server")
+    # What takes longest begins first, so that no worker is left alone with it at the end.
+    items.sort(key=lambda item: item.get_closest_marker("second") is None)

@@ -57,8 +57,11 @@ class Place:
 
 @pytest.mark.parametrize(
     ("one", "other", "least"),
-    [(None, NEW, [10, 2]), (OLD, NEW, [5, 5]), (SMALL, NEW[:300], [4, 2])],
-    ids=["upload and delete", "replace", "small and large"],
+    [
+        pytest.param(None, NEW, [10, 2], id="upload and delete", marks=pytest.mark.second),
+        pytest.param(OLD, NEW, [5, 5], id="replace", marks=pytest.mark.second),
+        pytest.param(SMALL, NEW[:300], [4, 2], id="small and large"),
+    ],
 )
 def test_object(nursery: Nursery, tmp_path: pathlib.Path, one: bytes | None, other: bytes, least: list[int]) -> None:
     place, sides = Place(nursery.server), []
@@ -72,6 +75,7 @@ def test_object(nursery: Nursery, tmp_path: pathlib.Path, one: bytes | None, oth
     assert all(found >= wanted for found, wanted in zip(points, least, strict=True)), points
 
 
+@pytest.mark.second
 def test_sync(nursery: Nursery, tmp_path: pathlib.Path) -> None:
     """New files, replaced ones, one that becomes small or large, and deletions, on three connections."""
     place, sides = Place(nursery.server), []

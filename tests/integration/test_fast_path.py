@@ -20,11 +20,6 @@ PLAYBOOKS = targets.INTEGRATION / "playbooks"
 LOCAL = "%s ansible_connection=local ansible_python_interpreter=%s"
 
 
-@pytest.fixture(autouse=True)
-def _same_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("POLYSTORE_TARGET_PYTHON", raising=False)
-
-
 def test_who_runs_a_task(swift_server: SwiftServer, tmp_path: pathlib.Path) -> None:
     other = tmp_path / "python"
     other.write_text('#!/bin/sh\nexec %s "$@"\n' % sys.executable, "ascii")

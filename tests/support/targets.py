@@ -167,8 +167,7 @@ def run_playbook(
     scratch.mkdir(parents=True, exist_ok=True)
     record, hosts = scratch / "record.jsonl", scratch / "inventory"
     record.write_text("", "utf-8")
-    target = os.environ.get("POLYSTORE_TARGET_PYTHON") or sys.executable
-    line = "testhost ansible_connection=local ansible_python_interpreter=%s" % target
+    line = "testhost ansible_connection=local ansible_python_interpreter=%s" % sys.executable
     local = line.replace("testhost", "localhost")
     hosts.write_text("\n".join([line, *(inventory or [local]), ""]), "utf-8")
     command = [sys.executable, "-m", "ansible", "playbook", "-i", str(hosts), "-e", json.dumps(variables or {})]
@@ -230,8 +229,7 @@ def run_steps(
     scratch.mkdir(parents=True, exist_ok=True)
     playbook = scratch / "steps.yml"
     playbook.write_text(json.dumps(plays), "utf-8")
-    target = os.environ.get("POLYSTORE_TARGET_PYTHON") or sys.executable
-    line = "%s ansible_connection=local ansible_python_interpreter=" + target
+    line = "%s ansible_connection=local ansible_python_interpreter=" + sys.executable
     ran = run_playbook(playbook, scratch, *options, inventory=[line % play["hosts"] for play in plays], **more)
     return ran, [_step([row for row in ran.rows if row.host == play["hosts"]]) for play in plays]
 
@@ -276,7 +274,10 @@ def _run_plays(plays: list[dict[str, Any]], fast: bool, scratch: pathlib.Path, e
     playbook = scratch / "target.yml"
     scratch.mkdir(parents=True, exist_ok=True)
     playbook.write_text(json.dumps(plays), "utf-8")
-    switched: dict[str, Any] = {} if fast else {SWITCH: False}
+    switched: dict[str, Any] = {}
+    if not fast:
+        python = os.environ.get("POLYSTORE_TARGET_PYTHON") or sys.executable
+        switched = {SWITCH: False, "ansible_python_interpreter": python}
     return run_playbook(playbook, scratch, variables=switched, env=env, seconds=300.0 * len(plays))
 
 

@@ -383,9 +383,11 @@ def test_nothing_is_written_to_the_terminal(authority: Authority) -> None:
     """
     with doubled() as plain, doubled(credentials=authority.credentials("x")) as secure:
         addresses = [plain.address, secure.address, secure.address.replace("grpc", "grpcs"), "127.0.0.1:1", "[::1]:1"]
-        code = START + textwrap.dedent(failing)
+        # A double loads gRPC before the client can say how much it is to tell; other tests have set the environment.
+        code = START.replace("from ansible_collections.polystore.storage.tests", "#") + textwrap.dedent(failing)
+        env = {name: value for name, value in os.environ.items() if not name.startswith("GRPC_")}
         done = subprocess.run(
-            [sys.executable, "-c", code, *addresses], capture_output=True, text=True, timeout=60, check=False
+            [sys.executable, "-c", code, *addresses], capture_output=True, text=True, env=env, timeout=60, check=False
         )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
