@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How files are stored and recorded in manifests (ids reads them).
 
-Each step is noted in the journal, PATH.journal, before the next; at its end a run folds it into a new document. What is
-noted outlives kill -9 at once, and a power failure when it is durable: that a file is about to be sent or changed before
-its last bytes leave, its id before what it replaces is deleted, all before the run is done. What is noted is durable in
-its order, and one fsync covers all that is noted until it begins: workers that wait for one share the next.
+Each step is noted in the journal, PATH.journal, before the next; at its end a run folds it into a new document. What
+is noted outlives kill -9 at once, and a power failure when it is durable: that a file is about to be sent or changed,
+before its last bytes leave; its id, before what it replaces is deleted; all, before the run is done. Notes become
+durable in their order, and one fsync covers all that are there when it begins: workers that wait for one share it.
 """
 
 from __future__ import annotations
@@ -199,8 +199,7 @@ class Held(Manifest):
         _write(self._file, _line({"journal": secrets.token_hex(8), "base": revision}))
 
 
-def _text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+_text = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
 
 
 def _line(row: dict[str, Any]) -> bytes:
