@@ -132,7 +132,7 @@ def test_at_each_step(stepper: Stepper, tmp_path: pathlib.Path, pair: str) -> No
             run_ok(FileResource, place.server, **old.args)
         else:
             raise AssertionError("still not through")
-        assert step > 20
+        assert step > 18
         run_ok(FileResource, place.server, **new.args)
     fresh = sum("prefix" not in row and "content" in row for rows in PAIRS[pair] for row in rows)
     assert len(place.unheard) <= 3 * fresh  # for each: before its id is noted, twice, and in the midst of noting it

@@ -75,7 +75,7 @@ def plain_text(value: Any) -> str:
     """A name: text without control characters and without lone surrogates. Raises ValueError."""
     if not isinstance(value, str):
         raise ValueError("%r is no text" % (value,))
-    if any(ord(c) < 32 or ord(c) == 127 for c in value):
+    if re.search(r"[\x00-\x1f\x7f]", value):
         raise ValueError("%r holds a control character" % (value,))
     try:
         value.encode("utf-8")

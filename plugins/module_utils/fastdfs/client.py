@@ -220,13 +220,12 @@ class FdfsClient:
         check(source) is called before the last bytes leave: if it raises, nothing is stored.
         """
         command = wire.UPLOAD_APPENDER if appender else wire.UPLOAD
-        self._right(command, wire.upload_order, length, extension, appender, 0)
+        order = self._right(command, wire.upload_order, length, extension, appender, 0)
         asking = self._store_order(group)
-        order = Order(command, b"", length, group or "")
 
         def once() -> FileId:
             name, servers, path = self._track(asking, wire.parse_store)
-            sending = wire.upload_order(length, extension, appender, path)._replace(what="to " + name)
+            sending = order._replace(body=bytes((path,)) + order.body[1:], what="to " + name)
             try:
                 return self._take(sending, servers[0], factory, check)
             except LostError as error:

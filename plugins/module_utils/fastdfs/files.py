@@ -422,7 +422,7 @@ class FileResource(Kept):
         elif self.client.info(slot, crc32=False) is not None:
             hint = "Set verify: true, and it is compared and recorded"
             raise wrong("there is a slave %s already" % slot.text, "EEXIST", hint, "upload slave")
-        manifest.new(item.name, slot.text)
+        manifest.new(item.name, slot.text, durable=True)
         with self.discarding(manifest, slot.text):
             self._upload(item, extension, source, slot, pairs)
         return {"id": slot.text, "size": source.size, "crc32": crc_of(source), "master": item.master}

@@ -3,7 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How files are stored and recorded in manifests (ids reads them).
 
-Each step is noted in the journal, PATH.journal, before the next; at its end a run folds it into a new document.
+Each step is noted in the journal, PATH.journal, before the next; at its end a run folds it into a new document. What
+is noted outlives kill -9 at once, and a power failure when it is durable: that a file is about to be sent or changed,
+before its last bytes leave; its id, before what it replaces is deleted; all, before the run is done. Notes become
+durable in their order, and one fsync covers all that are there when it begins: workers that wait for one share it.
 """
 
 from __future__ import annotations
@@ -51,7 +54,8 @@ class Held(Manifest):
 
     def __init__(self, path: str, wait: float) -> None:
         super().__init__(path)
-        self._lock = threading.Lock()
+        self._lock, self._turn = threading.Lock(), threading.Lock()
+        self._written = self._durable = 0
         try:
             self._file = self._locked(wait)
             try:
@@ -88,6 +92,8 @@ class Held(Manifest):
             if self._rows:
                 self._fold()
         except OSError as error:
+            with contextlib.suppress(OSError):
+                os.fsync(self._file)
             return self._trouble("written", error)
         finally:
             os.close(self._file)
@@ -96,23 +102,24 @@ class Held(Manifest):
 
     def sending(self, name: str, size: int) -> None:
         """The last bytes of a new file are about to leave."""
-        self._note({"op": "sending", "name": name, "size": size, "time": int(time.time())})
+        self._note({"op": "sending", "name": name, "size": size, "time": int(time.time())}, durable=True)
 
     def unsent(self, name: str) -> None:
         """It was not stored."""
         self._note({"op": "unsent", "name": name})
 
-    def new(self, name: str, file_id: str) -> None:
-        """A file is there, or will be; no name stands for it yet."""
-        self._note({"op": "new", "name": name, "id": file_id})
+    def new(self, name: str, file_id: str, durable: bool = False) -> None:
+        """A file is there, or will be (durable: about to be sent); no name stands for it yet."""
+        self._note({"op": "new", "name": name, "id": file_id}, durable=durable)
 
     def touch(self, name: str) -> None:
         """The file of a name is about to be changed in place."""
         self._note({"op": "touch", "name": name}, durable=True)
 
     def record(self, notes: Iterable[Note]) -> None:
-        """On disk when this returns."""
-        self._note(*({"op": "set", "name": n.name, "entry": n.entry, "old": n.old} for n in notes), durable=True)
+        """Durable where it makes a file old."""
+        rows = [{"op": "set", "name": n.name, "entry": n.entry, "old": n.old} for n in notes]
+        self._note(*rows, durable=any(row["old"] for row in rows))
 
     def gone(self, file_id: str) -> None:
         """It has been deleted."""
@@ -127,8 +134,6 @@ class Held(Manifest):
             data = b"".join(lines)
             try:
                 _write(self._file, data)
-                if durable:
-                    os.fsync(self._file)
                 if not self._end:
                     self._sync_directory()
             except OSError as error:
@@ -139,6 +144,18 @@ class Held(Manifest):
             self._rows += len(rows)
             for row in rows:
                 self._apply(row)
+            self._written += len(data)
+            mark = self._written
+        if not durable:
+            return
+        with self._turn:
+            if self._durable < mark:
+                mark = self._written
+                try:
+                    os.fsync(self._file)
+                except OSError as error:
+                    raise self._trouble("written", error) from None
+                self._durable = mark
 
     def _sync_directory(self) -> None:
         folder = os.open(os.path.dirname(self.path), os.O_RDONLY | os.O_DIRECTORY)
@@ -182,8 +199,7 @@ class Held(Manifest):
         _write(self._file, _line({"journal": secrets.token_hex(8), "base": revision}))
 
 
-def _text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+_text = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
 
 
 def _line(row: dict[str, Any]) -> bytes:

@@ -153,9 +153,9 @@ class SyncResource(Kept):
         self.run.workers.each(ask, asking)
         return found
 
-    def _state(self, item: Any, entry: dict[str, Any]) -> State:
+    def _state(self, item: Any, entry: dict[str, Any], file: FileId | None = None) -> State:
         try:
-            file = FileId.parse(entry["id"])
+            file = file or FileId.parse(entry["id"])
         except ValueError as error:
             raise StorageError("%s: %s" % (item.name, error), operation="read manifest") from None
         state: State = {"file_id": file.text, "file_group": file.group, "_file": file, "size": file.size}
@@ -267,7 +267,7 @@ class SyncResource(Kept):
             entry["metadata"] = want
         was = manifest.entries.get(item.name)
         note = Note(item.manifest, item.name, entry, (was["id"],) if was else ())
-        return [Made(change, {**(change.after or {}), **self._state(item, entry)}, note)]
+        return [Made(change, {**(change.after or {}), **self._state(item, entry, file)}, note)]
 
     def _kept(self, old: FileId) -> dict[str, str]:
         """The metadata of a file that is replaced."""

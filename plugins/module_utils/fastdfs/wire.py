@@ -8,6 +8,7 @@ A packet is a body behind 10 bytes: its length, a command, a status.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 import struct
@@ -302,6 +303,7 @@ def _group(body: bytes) -> str:
         raise ReplyError("The reply names no group") from None
 
 
+@functools.lru_cache(256)
 def server_of(data: bytes, port: bytes) -> Server:
     """Raises ValueError."""
     host, number = text_of(data), int.from_bytes(port, "big")

@@ -231,7 +231,7 @@ def test_what_is_wrong_is_never_a_request(make: Callable[[], Any]) -> None:
         (2, wire.DOWNLOAD, "storage", "ENOENT", "is not there", False),
         (2, wire.FETCH, "tracker", "ENOENT", "no active storage", False),
         (11, wire.UPLOAD, "storage", "EAGAIN", "trunk server", True),
-        (17, wire.UPLOAD_SLAVE, "storage", "EEXIST", "delete it", False),
+        (17, wire.UPLOAD_SLAVE, "storage", "EEXIST", "Delete the slave", False),
         (22, wire.REGENERATE, "storage", "EINVAL", "6.02", False),
         (22, wire.LEADER, "tracker", "EINVAL", "too old", False),
         (28, wire.STORE, "tracker", "ENOSPC", "reserved_storage_space", False),
