@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every integration target, run on the fast path and through ordinary modules; both must tell the same.
 
-Ordinary modules take several times as long: without POLYSTORE_WAYS=both (the second stage of .ci/run) only one target
-of each system goes both ways. Which server a target talks to follows from its name; one for Alluxio runs against every
-dialect. Those for Pachyderm and FastDFS run against the newest one, and both ways in one playbook against older ones.
+Ordinary modules take several times as long: without POLYSTORE_WAYS=both (a stage of .ci/run) only one target of each
+system goes both ways. Which server a target talks to follows from its name; one for Alluxio runs against every
+dialect. Those for Pachyderm and FastDFS run against the newest one, and in one playbook against each older one.
 POLYSTORE_AUTH=v3 runs them against Swift with Keystone. POLYSTORE_TARGET_PYTHON names another interpreter for the
 ordinary modules, with its own client libraries.
 """
@@ -74,10 +74,12 @@ def test_targets_on_older_ones(
     server: Any = request.getfixturevalue(fixture)
     names = [name for name in NAMES if system in name.split("_")]
     prefix, files, ran = "psi-%d" % os.getpid(), tmp_path / "files", {}
-    for way in WAYS:
+    ways = WAYS if os.environ.get("POLYSTORE_WAYS") == "both" else WAYS[:1]
+    for way in ways:
         shutil.rmtree(files, ignore_errors=True)
         ran[way] = targets.run_targets(names, way == "fast", tmp_path / way, server.environment(), prefix, files)
         assert ran[way].code == 0, "%s\n(%s)" % (ran[way].output, way)
         ours = [row for row in ran[way].rows if row.ours and row.outcome == "ok"]
         assert len(ours) >= 5 * len(names) and [r.task for r in ours if r.by_module != (way == "module")] == []
-    assert "\n".join(targets.differences(ran["fast"], ran["module"])) == ""
+    if len(ran) == 2:
+        assert "\n".join(targets.differences(ran["fast"], ran["module"])) == ""
