@@ -4,7 +4,7 @@
 """FastDFS 4.06 to 6.16: files stored, read and changed, trackers and storages tried in turn.
 
 What asks or sets a state is repeated, and an upload that cannot have arrived. Whether anything else was done that ended
-in a LostError with whole = True nobody knows.
+in a LostError with whole set nobody knows.
 """
 
 from __future__ import annotations
@@ -220,8 +220,7 @@ class FdfsClient:
         check(source) is called before the last bytes leave: if it raises, nothing is stored.
         """
         command = wire.UPLOAD_APPENDER if appender else wire.UPLOAD
-        order = self._right(command, wire.upload_order, length, extension, appender, 0)
-        asking = self._store_order(group)
+        asking, order = self._store_order(group), self._right(command, wire.upload_order, length, extension, appender)
 
         def once() -> FileId:
             name, servers, path = self._track(asking, wire.parse_store)

@@ -3,10 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How files are stored and recorded in manifests (ids reads them).
 
-Each step is noted in the journal, PATH.journal, before the next; at its end a run folds it into a new document. What
-is noted outlives kill -9 at once, and a power failure when it is durable: that a file is about to be sent or changed,
-before its last bytes leave; its id, before what it replaces is deleted; all, before the run is done. Notes become
-durable in their order, and one fsync covers all that are there when it begins: workers that wait for one share it.
+Each step is noted in the journal, PATH.journal, before the next; at its end a run folds it into a new document. Notes
+outlive kill -9 at once. On disk are, in their order: what is about to be sent or changed, before it is; a new id,
+before the old one is deleted; all, before the run is done.
 """
 
 from __future__ import annotations
@@ -37,11 +36,11 @@ from ansible_collections.polystore.storage.plugins.module_utils.fastdfs.ids impo
     check_extension,
 )
 
-SMALL = 1 << 16  # bytes of content that are quickly read once more
+SMALL = 1 << 16  # bytes that are quickly read once more
 
 
 class Note(NamedTuple):
-    """What to record of a name. manifest: its path; entry: None removes it; old: ids that are of no use then."""
+    """What to record of a name. manifest: its path; entry: None removes it; old: ids of no use then."""
 
     manifest: str
     name: str
@@ -50,12 +49,12 @@ class Note(NamedTuple):
 
 
 class Held(Manifest):
-    """A manifest that is locked until close(). Thread-safe. wait: seconds for the lock."""
+    """A manifest, locked until close(). Thread-safe. wait: seconds."""
 
     def __init__(self, path: str, wait: float) -> None:
         super().__init__(path)
         self._lock, self._turn = threading.Lock(), threading.Lock()
-        self._written = self._durable = 0
+        self._durable = 0
         try:
             self._file = self._locked(wait)
             try:
@@ -87,7 +86,7 @@ class Held(Manifest):
             pause = min(pause * 1.5, 0.5)
 
     def close(self) -> StorageError | None:
-        """Fold the journal and unlock. Returns what went wrong; then the journal still holds all."""
+        """Fold the journal and unlock. Returns what went wrong; the journal holds all then."""
         try:
             if self._rows:
                 self._fold()
@@ -109,7 +108,7 @@ class Held(Manifest):
         self._note({"op": "unsent", "name": name})
 
     def new(self, name: str, file_id: str, durable: bool = False) -> None:
-        """A file is there, or will be (durable: about to be sent); no name stands for it yet."""
+        """A file is there, or will be; no name stands for it yet."""
         self._note({"op": "new", "name": name, "id": file_id}, durable=durable)
 
     def touch(self, name: str) -> None:
@@ -117,7 +116,7 @@ class Held(Manifest):
         self._note({"op": "touch", "name": name}, durable=True)
 
     def record(self, notes: Iterable[Note]) -> None:
-        """Durable where it makes a file old."""
+        """On disk when this returns, where files are to go then."""
         rows = [{"op": "set", "name": n.name, "entry": n.entry, "old": n.old} for n in notes]
         self._note(*rows, durable=any(row["old"] for row in rows))
 
@@ -141,16 +140,14 @@ class Held(Manifest):
                     os.ftruncate(self._file, self._end)
                 raise self._trouble("written", error) from None
             self._end += len(data)
-            self._rows += len(rows)
+            mark = self._rows = self._rows + len(rows)
             for row in rows:
                 self._apply(row)
-            self._written += len(data)
-            mark = self._written
         if not durable:
             return
         with self._turn:
             if self._durable < mark:
-                mark = self._written
+                mark = self._rows
                 try:
                     os.fsync(self._file)
                 except OSError as error:
@@ -165,7 +162,7 @@ class Held(Manifest):
             os.close(folder)
 
     def ours(self, file_id: str) -> bool:
-        """Whether it was stored here and not recorded."""
+        """Whether it is stored and not recorded."""
         return file_id in self._loose
 
     def _fold(self) -> None:
@@ -221,14 +218,14 @@ def crc_of(source: Any, legacy: bool = False) -> str:
 
 
 def opened(source: Any, offset: int = 0) -> Any:
-    """The content of a Source from offset on, as the client takes it."""
+    """The content of a Source from offset on."""
     stream = source.opened() if source.data is None else io.BytesIO(source.data)
     stream.seek(offset)
     return stream
 
 
 def known(source: Any) -> dict[str, Any]:
-    """What is known of content without reading much."""
+    """What is known of content."""
     return {"size": source.size, **({"crc32": crc_of(source)} if source.size <= SMALL else {})}
 
 
@@ -240,8 +237,8 @@ def ending(name: str) -> str:
         return ""
 
 
-PAGE, GAP = 1 << 12, 1 << 14  # bytes that are compared at once; that may lie between two changes sent as one
-Step = tuple[str, int, int]  # what to do (modify, append, truncate), from where, how many bytes
+PAGE, GAP = 1 << 12, 1 << 14  # bytes compared at once; between two changes that are sent as one
+Step = tuple[str, int, int]  # modify, append or truncate, from where, how many bytes
 
 
 def _crc(blocks: Iterable[bytes], crc: int = 0) -> int:
@@ -251,7 +248,7 @@ def _crc(blocks: Iterable[bytes], crc: int = 0) -> int:
 
 
 def steps_to(client: Any, source: Any, file: FileId, size: int, crc: int | None) -> Iterator[Step]:
-    """The least that makes of size bytes with this checksum (None: not known) the content of source."""
+    """The least that makes of size bytes with this checksum (None: unknown) the content."""
     want, same = source.size, min(source.size, size)
     if crc is not None and size <= want:
         with source.reader(0, size) as part:
@@ -290,13 +287,13 @@ def spans(client: Any, source: Any, file: FileId, length: int) -> Iterator[tuple
 
 
 class Kept(Resource):
-    """A resource whose items are in manifests: expand() calls hold(), make() calls store() and returns Notes as old."""
+    """A resource with manifests: expand() calls hold(), make() calls store() and returns Notes as old."""
 
     connection = CONNECTION
 
     def __init__(self, client: Any, run: Any) -> None:
         super().__init__(client, run)
-        self._held: dict[str, Any] = {}  # by each path that was used
+        self._held: dict[str, Any] = {}
         self._stuck: set[str] = set()
 
     @contextlib.contextmanager
@@ -310,7 +307,7 @@ class Kept(Resource):
                     self.run.warnings.append("%s. Its journal holds what is new" % error)
 
     def hold(self, paths: Iterable[str], wait: float) -> None:
-        """Open these; in check mode they are only read. wait: seconds for each lock."""
+        """Open these (check mode: read). wait: seconds for each lock."""
         for real, path in sorted((os.path.realpath(path), path) for path in set(paths)):
             if real not in self._held:
                 self._held[real] = found = Manifest.load(real) if self.run.check else Held(real, wait)
@@ -334,7 +331,7 @@ class Kept(Resource):
         self, manifest: Held, name: str, source: Any, *, extension: str = "", group: str | None = None,
         appender: bool = False, metadata: Mapping[str, str] | None = None,
     ) -> tuple[FileId, Entry]:  # fmt: skip
-        """Upload a Source as a new file with metadata; its id, and the entry for its Note."""
+        """Upload a Source as a new file; its id and entry."""
 
         def last(stream: Any) -> None:
             source.unchanged(stream)
@@ -360,7 +357,7 @@ class Kept(Resource):
 
     @staticmethod
     def _arrived(file: FileId, source: Any) -> str:
-        """The checksum to record. Small content is compared with what arrived, large is not read twice."""
+        """The checksum to record. Small content is compared with what arrived."""
         told = "" if file.crc32 is None else "%08x" % file.crc32
         if told and source.size > SMALL:
             return told
@@ -372,7 +369,7 @@ class Kept(Resource):
 
     @contextlib.contextmanager
     def discarding(self, manifest: Held, file_id: str) -> Iterator[None]:
-        """A file that is not recorded yet is deleted when this block fails."""
+        """A new file is deleted when this block fails."""
         try:
             yield
         except StorageError as error:
@@ -386,7 +383,7 @@ class Kept(Resource):
             raise
 
     def describe(self, file: FileId, before: Mapping[str, str], after: Mapping[str, str]) -> None:
-        """Set what is new, or all if something has to go."""
+        """Set what is new, or all."""
         if before.keys() <= after.keys():
             self.client.set_metadata(file, {n: v for n, v in after.items() if before.get(n) != v}, merge=True)
         else:
@@ -407,7 +404,7 @@ class Kept(Resource):
                 self._remove(manifest, file_id)
 
     def _remove(self, manifest: Held, file_id: str) -> None:
-        """Delete a leftover, now or in the next run."""
+        """Delete a leftover."""
         try:
             self.client.delete(file_id)
             manifest.gone(file_id)

@@ -206,7 +206,7 @@ def download_order(file: FileId, offset: int, count: int) -> Order:
     return Order(DOWNLOAD, head + _padded(file.group, 16) + file.name.encode("ascii"), 0, file.text, 0, count)
 
 
-def upload_order(size: int, extension: str, appender: bool, path: int) -> Order:
+def upload_order(size: int, extension: str, appender: bool, path: int = 255) -> Order:
     """A new file of size bytes on store path number path (255: the storage chooses)."""
     body = struct.pack("!BQ", path, sized(size)) + _padded(check_extension(extension), 6)
     return Order(UPLOAD_APPENDER if appender else UPLOAD, body, size)
