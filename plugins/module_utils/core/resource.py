@@ -181,15 +181,16 @@ _TYPES: dict[str, Callable[[Any], Any]] = {
 
 def _parsed(opt: Opt, name: str, value: Any) -> Any:
     """One option's value, typed and parsed. Raises ValueError."""
-    value = _TYPES.get(opt.type, lambda v: v)(value)
+    if opt.type in _TYPES:
+        value = _TYPES[opt.type](value)
     if opt.elements:
         value = [_TYPES.get(opt.elements, lambda v: v)(part) for part in value]
     if opt.options:
         unknown = sorted(set(value) - set(opt.options))
         if unknown:
             raise ValueError("%s is unknown in it, known are %s" % (", ".join(unknown), ", ".join(sorted(opt.options))))
-    for one in value if isinstance(value, list) else [value]:
-        if opt.choices and one not in opt.choices:
+    for one in () if not opt.choices else value if isinstance(value, list) else [value]:
+        if one not in opt.choices:
             raise ValueError("%r is not one of %s" % (one, ", ".join(opt.choices)))
     return opt.parse(value) if opt.parse else value
 
@@ -202,7 +203,7 @@ def build(cls: type[I], raw: Mapping[str, Any], where: str = "") -> I:
         if name not in known and not any(name in o.aliases for o in known.values()):
             raise OptionError(where + name, "unknown option", "Known here: %s" % ", ".join(sorted(known)))
     for name, opt in known.items():
-        given = next((n for n in (name,) + opt.aliases if n in raw), None)
+        given = name if name in raw else next((n for n in opt.aliases if n in raw), None) if opt.aliases else None
         if given is None or (raw[given] is None and not opt.nullable):
             if opt.required:
                 raise OptionError(where + name, "is required", "Give it in the task or in every item of the batch")
