@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import concurrent.futures
 import http.client
+import os
+import pathlib
 import threading
 import time
 import urllib.parse
@@ -14,6 +16,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.polystore.storage.tests.support.servers import SwiftServer
+from polystore_sandbox.services.swift import only_changed
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -190,6 +193,42 @@ def test_policies_users_and_account_totals(swift_server: SwiftServer, client: Cl
     assert admin.send("POST", account, b"", **{"X-Auth-Token": admin.token, **quota})[0] == 204
     assert admin.send("POST", account, b"", **{"X-Auth-Token": admin.token, "X-Account-Meta-Quota-Bytes": ""})[0] == 204
     assert swift_server.wait_for(lambda: int(client("HEAD", "")[1]["x-account-object-count"]) > 0)
+
+
+class Updater:
+    """What the sandbox relies on of Swift's container updater; `works`: whether an account server answers."""
+
+    def __init__(self, conf: dict[str, str]) -> None:
+        self.conf, self.successes, self.no_changes, self.works = conf, 0, 0, True
+        self.opened: list[str] = []
+
+    def process_container(self, dbfile: str) -> None:
+        self.opened.append(dbfile)
+        self.no_changes += self.works
+
+
+def test_a_database_that_did_not_change_stays_closed(tmp_path: pathlib.Path) -> None:
+    updater = only_changed(Updater)({"name": "value"})
+    assert updater.conf == {"name": "value"}
+    path, pending = tmp_path / "a.db", tmp_path / "a.db.pending"
+    path.write_bytes(b"")
+
+    def opened(moment: float) -> bool:
+        for each in tmp_path.iterdir():
+            os.utime(each, (moment, moment))
+        count = len(updater.opened)
+        updater.process_container(str(path))
+        return len(updater.opened) > count
+
+    now = time.time()
+    assert [opened(now), opened(now)] == [True, True], "it may change again without another time"
+    updater.works = False
+    assert [opened(now - 60), opened(now - 60)] == [True, True], "its totals are not carried yet"
+    updater.works = True
+    assert [opened(now - 60), opened(now - 60), opened(now - 30), opened(now - 30)] == [True, False, True, False]
+    for changed in (path, pending):
+        changed.write_bytes(b"more")
+        assert [opened(now - 30), opened(now - 30)] == [True, False], changed
 
 
 def test_many_threads_of_small_objects(swift_server: SwiftServer, client: Client, container: str) -> None:
