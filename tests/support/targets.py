@@ -58,6 +58,7 @@ DIFFERS = {
     "reason": "as state",
     "last_job_state": "as state",
     "data": "as state",
+    "file_group": "a tracker may take groups in turn",
     "storage": "uploads to FastDFS go to its storages in turn",
     "read_from": "which of them have a file already",
     "change_at": "as storage",

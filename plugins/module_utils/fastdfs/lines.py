@@ -70,7 +70,7 @@ class Settings:
         for name, key in (("connect_timeout", "connect_timeout"), ("timeout", "network_timeout")):
             value = options.get(name)
             if value is None and key in conf:
-                value, name = _seconds(conf[key][-1], key, path), name
+                value = _seconds(conf[key][-1], key, path)
             if value is not None:
                 if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 86400:
                     raise OptionError(name, "%r is out of bounds" % (value,), "Give 1 to 86400 seconds")

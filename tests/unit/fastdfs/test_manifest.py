@@ -11,6 +11,7 @@ import os
 import pathlib
 import stat
 import threading
+import unittest.mock
 from collections.abc import Callable
 from typing import Any
 
@@ -143,7 +144,7 @@ def test_a_full_disk_at_each_step(path: pathlib.Path, name: str, monkeypatch: py
         held = Held(str(path), 0)
         count, seen = [failing], [state(path)]
 
-        def broken(function: Any, count: list[int] = count) -> Any:
+        def broken(function: Any, count: list[int]) -> Any:
             def replaced(*args: Any, **kwargs: Any) -> Any:
                 count[0] -= 1
                 if count[0] == -1:
@@ -157,7 +158,7 @@ def test_a_full_disk_at_each_step(path: pathlib.Path, name: str, monkeypatch: py
         failures = 0
         with monkeypatch.context() as patch:
             real = "write" if name == "half" else name
-            patch.setattr(module.os, real, broken(getattr(os, real)))
+            patch.setattr(module.os, real, broken(getattr(os, real), count))
             for step in STEPS:
                 try:
                     step(held, path)
@@ -168,7 +169,7 @@ def test_a_full_disk_at_each_step(path: pathlib.Path, name: str, monkeypatch: py
                 finally:
                     patch.undo()
                     seen.append((dict(held.entries), sorted(held.leftovers()), set(held.pending)))
-                    patch.setattr(module.os, real, broken(getattr(os, real)))
+                    patch.setattr(module.os, real, broken(getattr(os, real), count))
                 assert state(path) == seen[-1]
             failed = held.close()
         assert state(path) == seen[-1]
@@ -254,7 +255,7 @@ def test_a_journal_that_was_folded_already_is_no_more(path: pathlib.Path, monkey
     held = Held(str(path), 0)
     held.record([note(path, "one", ONE)])
     with monkeypatch.context() as patch:
-        patch.setattr(module.os, "ftruncate", lambda *args: (_ for _ in ()).throw(OSError(5, "I/O error")))
+        patch.setattr(module.os, "ftruncate", unittest.mock.Mock(side_effect=OSError(5, "I/O error")))
         assert "I/O error" in str(held.close())
     path.write_text(path.read_text("utf-8").replace(ONE, TWO), "utf-8")  # the document counts
     assert state(path)[0]["one"]["id"] == TWO
