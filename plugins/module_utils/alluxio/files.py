@@ -397,6 +397,11 @@ class FileResource(Resource):
         common.apply(self.client, item.path, before, fields, item.sync_metadata)
         return [Made(change)]
 
+    def tidy(self, items: list[Any]) -> None:
+        """Remove what dead runs left of files that they never put in place."""
+        for item in items:
+            self.writer.sweep(item.path)
+
     def _rename(self, item: Any, info: State) -> None:
         if self.client.get_status(common.parent(item.path)) is None:
             self.client.create_directory(common.parent(item.path), recursive=True)

@@ -191,7 +191,8 @@ class Mounts(Resource):
         if item.source is KEEP:
             raise OptionError("source", "is required where nothing is mounted yet", "Give the store to mount")
         ups = [up for up in common.above(item.path) if up != "/"]
-        if ups and ups[0] not in self.infos and ups[0] not in self.coming:
+        here = self.infos.keys() | self.coming
+        if ups and ups[0] not in here and ("directory", (ups[0],)) not in self.run.expected:
             raise StorageError(
                 "the directory %s, in which it should be, does not exist" % ups[0],
                 operation="mount",

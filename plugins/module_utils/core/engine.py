@@ -28,11 +28,12 @@ from ansible_collections.polystore.storage.plugins.module_utils.core.values impo
 
 T = TypeVar("T")
 ALL_UP_TO = 100
+SLOW = 0.0005  # seconds an item
 VERBS = {"created": "create", "updated": "update", "deleted": "delete"}
 
 
 class _Job(Generic[T]):
-    """One each(): a shared iterator with one thing taken ahead, so that no thread is started for nothing."""
+    """One each(): an iterator with one thing taken ahead, so that no thread is started for nothing."""
 
     def __init__(self, function: Callable[[T], Any], things: Iterable[T]) -> None:
         self.function = function
@@ -102,7 +103,7 @@ class Workers:
 
 
 class Recorder(Generic[T]):
-    """Records what workers deliver: one thread at a time, in the order of completion, several when they queue."""
+    """Records what workers deliver, one thread at a time, in the order of completion."""
 
     def __init__(self, record: Callable[[list[T]], Any]) -> None:
         self._record = record
@@ -128,10 +129,7 @@ class Recorder(Generic[T]):
 
 
 class Meter:
-    """Tells items, bytes and rate every few seconds while work goes on.
-
-    tell: where the line goes, None for nowhere; moved: the bytes sent and received so far.
-    """
+    """Tells items, bytes and rate every few seconds. tell: None for nowhere; moved: the bytes sent and received."""
 
     def __init__(
         self, tell: Callable[[str], Any] | None, moved: Callable[[], int], noun: str = "item", interval: float = 4.0
@@ -172,7 +170,10 @@ class Meter:
 
 @dc.dataclass
 class Run:
-    """How this run is made. shard: (index, count) or None; detail: all, changed, none or None for the default."""
+    """How this run is made. shard: (index, count) or None; detail: all, changed, none or None for the default.
+
+    expected: (noun, key) of what others will make; approve: gets the changes before any is made.
+    """
 
     check: bool = False
     diff: bool = False
@@ -181,6 +182,8 @@ class Run:
     shard: tuple[int, int] | None = None
     tell: Callable[[str], Any] | None = None
     warnings: list[str] = dc.field(default_factory=list)
+    expected: Any = ()
+    approve: Callable[[list[Change]], None] | None = None
 
     def __post_init__(self) -> None:
         self.workers = Workers(self.parallel)
@@ -248,6 +251,7 @@ class Engine:
         self.states: dict[int, State | None] = {}
         self.stopped: StorageError | None = None
         self.trailing: StorageError | None = None
+        self.rows: list[tuple[Any, Change | None, State | None]] = []
 
     def execute(self, items: list[Any]) -> dict[str, Any]:
         """Plan, and outside check mode apply. Returns the module's result."""
@@ -262,11 +266,14 @@ class Engine:
             planned = self._plan(pieces, present)
             surplus = self._surplus(items, pieces, present)
             changes = [c for c in planned if c is not None] + surplus
+            self.rows = [(p, c, present.get(p.key) if c is None else None) for p, c in zip(pieces, planned)]
+            self.rows += [(c.item, c, None) for c in surplus]
+            if self.run.approve is not None:
+                self.run.approve(changes)
             if not self.run.check:
                 self._apply(changes)
                 self._finish()
-        rows = [(p, c, present.get(p.key) if c is None else None) for p, c in zip(pieces, planned)]
-        result = self._result(rows + [(c.item, c, None) for c in surplus], single=len(items) == 1)
+        result = self._result(self.rows, single=len(items) == 1)
         result["summary"].update({k: v - start[k] for k, v in counters.snapshot().items()})
         return result
 
@@ -282,9 +289,15 @@ class Engine:
                     error.message = "%s %s: %s" % (self.resource.noun, error.item, error.message)
                     raise
 
-        # The workers take few at a time where there are few, many where handing them out would cost more than planning.
+        # One thread plans what is small fastest; workers help where it takes long.
         step = min(len(pieces) // (16 * self.run.parallel) + 1, 64) if self.resource.hashing else len(pieces) or 1
-        self.run.workers.each(some, range(0, len(pieces), step))
+        steps = iter(range(0, len(pieces), step))
+        for start in steps:
+            began = time.monotonic()
+            some(start)
+            if time.monotonic() - began > SLOW * step:
+                break
+        self.run.workers.each(some, steps)
         return planned
 
     def _surplus(self, items: list[Any], pieces: list[Any], present: dict[Key, State]) -> list[Change]:
@@ -364,7 +377,7 @@ class Engine:
             action, error = "unchanged", None
             if change is not None:
                 action, error = change.action, self.failures.get(id(change))
-                done = self.run.check or id(change) in self.states
+                done = action != "unchanged" and (self.run.check or id(change) in self.states)
                 changed = changed or done
                 state = self.states.get(id(change), change.before if error else change.after)
                 if self.run.diff and done:

@@ -17,14 +17,14 @@ class StorageError(Exception):
     """Something a storage system refused or could not do.
 
     message: one sentence for a person, without secrets.
-    operation: what was tried ("create container"); the engine fills it in where it is empty.
-    code: the system's own status or error code.
-    server_message: the server's own words, shortened by the client, never a whole page.
+    operation: what was tried ("create container"); the engine fills it in.
+    code: the system's own.
+    server_message: the server's own words, shortened by the client.
     hint: what to do about it.
-    transient: asking again later may help (the retry loop and nothing else reads it).
-    retry_after: seconds the server asked to wait, when it did.
-    fatal: no other item can succeed either (wrong password, refused connection): the run stops handing out work.
-    item: which item it was, where that is known before the engine knows it.
+    transient: asking again later may help.
+    retry_after: seconds the server asked to wait.
+    fatal: no other item can succeed either (wrong password, refused connection).
+    item: which it was, where that is known.
     """
 
     item = ""
@@ -68,7 +68,7 @@ class OptionError(StorageError):
 
 
 class MissingLibrary(StorageError):
-    """The executing interpreter lacks a Python package; names the pip package and the interpreter."""
+    """The executing interpreter lacks a Python package."""
 
     def __init__(self, package: str, what_for: str) -> None:
         super().__init__(

@@ -29,7 +29,7 @@ class Reader(io.RawIOBase):
         super().__init__()
         self._source, self._left, self.length = source, length, length
         self.digest = digest
-        self._stream: Any = io.BytesIO(source.data or b"")  # whatever happens next, there is something to close
+        self._stream: Any = io.BytesIO(source.data or b"")  # there is always something to close
         self._stream = source.opened() if source.data is None else self._stream
         if offset:
             self._stream.seek(offset)

@@ -179,7 +179,7 @@ def execute(
             "msg": error.told(),
             "failures": [failure_entry(error.item, error.operation, error)],
         }
-    except Exception as error:  # a fault of ours: said in one sentence, with the trace where -vvv shows it
+    except Exception as error:  # a fault of ours: one sentence, and the trace with -vvv
         told = "%s: %s" % (type(error).__name__, error)
         result = {"failed": True, "changed": False, "exception": traceback.format_exc()}
         result["msg"] = "This is a fault in polystore.storage, please report it: %s" % told
@@ -200,7 +200,7 @@ def secrets_in(subject: Any, batch: Any) -> set[str]:
 
 
 class _Module(AnsibleModule):  # type: ignore[misc]
-    """An AnsibleModule that remembers which options the task has: an explicit null is not the same as nothing."""
+    """An AnsibleModule that knows which options the task has: an explicit null is not nothing."""
 
     given: frozenset[str] = frozenset()
     subject: Any = None

@@ -28,7 +28,7 @@ def equal(have: Any, want: Any) -> bool:
 
 @dc.dataclass(frozen=True)
 class Opt:
-    """One per-item option: how it is typed in Ansible, how it is parsed, how "same" is decided, how it is shown."""
+    """One per-item option: its type in Ansible, how it is parsed, compared and shown."""
 
     role: str = "wanted"
     type: str = "str"
@@ -46,7 +46,7 @@ class Opt:
     aliases: tuple[str, ...] = ()
 
     def spec(self) -> dict[str, Any]:
-        """The option in Ansible's argument_spec. Required ones are checked item by item, batches may hold them."""
+        """The option in Ansible's argument_spec; required ones are checked item by item."""
         spec: dict[str, Any] = {"type": self.type}
         if self.choices:
             spec["choices"] = list(self.choices)
@@ -195,24 +195,29 @@ def _parsed(opt: Opt, name: str, value: Any) -> Any:
     return opt.parse(value) if opt.parse else value
 
 
-def build(cls: type[I], raw: Mapping[str, Any], where: str = "") -> I:
-    """An item of class cls from options as they were typed. Raises OptionError, which names where and the option."""
+def faults(cls: type, raw: Mapping[str, Any], where: str, found: dict[str, Any]) -> Iterator[OptionError]:
+    """What is wrong with options as they were typed; found gets what is right, parsed."""
     known = opts(cls)
-    found: dict[str, Any] = {}
     for name in raw:
         if name not in known and not any(name in o.aliases for o in known.values()):
-            raise OptionError(where + name, "unknown option", "Known here: %s" % ", ".join(sorted(known)))
+            yield OptionError(where + name, "unknown option", "Known here: %s" % ", ".join(sorted(known)))
     for name, opt in known.items():
         given = name if name in raw else next((n for n in opt.aliases if n in raw), None) if opt.aliases else None
         if given is None or (raw[given] is None and not opt.nullable):
             if opt.required:
-                raise OptionError(where + name, "is required", "Give it in the task or in every item of the batch")
+                yield OptionError(where + name, "is required", "Give it in the task or in every item of the batch")
             continue
         try:
             found[name] = None if raw[given] is None else _parsed(opt, name, raw[given])
         except ValueError as wrong:
-            told = "the value given is not valid" if opt.secret else str(wrong)
-            raise OptionError(where + name, told) from None
+            yield OptionError(where + name, "the value given is not valid" if opt.secret else str(wrong))
+
+
+def build(cls: type[I], raw: Mapping[str, Any], where: str = "") -> I:
+    """An item of class cls from options as they were typed. Raises OptionError, which names where and the option."""
+    found: dict[str, Any] = {}
+    for fault in faults(cls, raw, where, found):
+        raise fault from None
     return cls(**found)
 
 
@@ -235,7 +240,7 @@ class Change:
 
 @dc.dataclass
 class Made:
-    """A change that was made. state: what is there now, where that is more than was planned; old: what to retire."""
+    """A change that was made. state: what is there now, where that is more than planned; old: what to retire."""
 
     change: Change
     state: State | None = None
@@ -256,7 +261,7 @@ class Scope:
 
 
 class Resource:
-    """One kind of thing that a module declares. Subclasses fill in the steps; the engine calls them in this order."""
+    """One kind of thing that a module declares: the steps, in the order in which the engine takes them."""
 
     Item: type[Any] = Item
     connection: Any = None
@@ -344,7 +349,7 @@ def differences(item: Any, present: State | None) -> State:
 
 
 def compare(item: Any, present: State | None, extra: State | None = None) -> Change | None:
-    """The generic plan, option by option. extra: differences that the resource has found by itself."""
+    """The generic plan, option by option. extra: differences that the resource has found."""
     if item.state == "absent":
         return None if present is None else Change(item, "deleted", present, None)
     fields = {**differences(item, present), **(extra or {})}
@@ -364,7 +369,7 @@ def about(item: Any) -> Iterator[None]:
 
 
 def shown(item: Any, state: State | None) -> State | None:
-    """A state for results and diffs: secrets and binary values as a short digest, the identity first."""
+    """A state for results and diffs: secrets and binary values as digests, the identity first."""
     if state is None:
         return None
     known = opts(type(item))

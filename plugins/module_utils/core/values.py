@@ -105,7 +105,7 @@ def fingerprint(value: Any) -> str:
 
 
 def new_md5() -> Any:
-    """An MD5 object, also where the interpreter runs in FIPS mode: it compares content, it secures nothing."""
+    """An MD5 object, in FIPS mode too: it compares content, it secures nothing."""
     return hashlib.md5(usedforsecurity=False)
 
 

@@ -114,7 +114,7 @@ class FdfsClient:
             except RefusedError as error:
                 if error.code == 22:
                     raise
-                refusal = refusal or error  # one that has just been started knows no storages yet
+                refusal = refusal or error  # a new one knows no storages yet
             except FdfsError as error:
                 trouble = trouble or error
             else:
@@ -357,7 +357,7 @@ class FdfsClient:
         if length is not None:
             self._right(wire.DOWNLOAD, wire.sized, length, "length")
         size = file.size
-        if size is None or offset >= size or length == 0:  # then nothing else would tell that the file is not there
+        if size is None or offset >= size or length == 0:  # nothing else would tell that it is missing
             info = self.info(file, crc32=False)
             if info is None:
                 raise wire.refused(2, wire.DOWNLOAD, "storage", "of " + file.group, file.text)
@@ -394,7 +394,7 @@ class FdfsClient:
                         raise
                 line = self._pool.borrow(server, "storage", fresh=True)
 
-        first = wire.FETCH if file.fixed else wire.UPDATE  # of what can change another storage may have an old state
+        first = wire.FETCH if file.fixed else wire.UPDATE  # another storage may have an old state
         return self._retry.call(lambda: self._anywhere(file, first, begin))
 
     def _blocks(self, file: FileId, offset: int, count: int, held: list[Opened]) -> Iterator[bytes]:

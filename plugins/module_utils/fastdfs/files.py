@@ -156,8 +156,7 @@ class FileResource(Kept):
         waits = [item.lock_timeout for item in named]
         self.hold((item.manifest for item in named), float("inf") if NEVER in waits else max(waits, default=0))
         slots: dict[Any, FileItem] = {}
-        for item in items:
-            self._sources[item.key] = item.source() if item.state == "present" else None
+        self._sources = {item.key: item.source() if item.state == "present" else None for item in items}
         for item in named:
             place = self.manifest(item.manifest).path
             slave = item.type == "slave" and item.state == "present"
@@ -295,8 +294,7 @@ class FileResource(Kept):
         fields = differences(item, present)
         if present is None:
             if item.file_id is not KEEP:
-                hint = "To store one, give name and manifest"
-                raise wrong("there is no such file", "NOT_FOUND", hint)
+                raise wrong("there is no such file", "NOT_FOUND", "To store one, give name and manifest")
             only_one(item, BYTES, needed=True)
             fields = {"type": "normal", **fields, "extension": item.ending, **known(source)}
             if item.master is not KEEP:

@@ -102,7 +102,7 @@ class FileId(NamedTuple):
         if len(name) > NAME_MOST:
             raise ValueError("the slave's name %s has %d bytes; at most %d go" % (name, len(name), NAME_MOST))
         found = self.parse("%s/%s" % (self.group, name))
-        if found.kind != "slave":  # servers tell slaves by their length, and take this one's content for its master's
+        if found.kind != "slave":  # servers tell slaves by their length alone
             raise ValueError("the slave's name %s is too short to be told from a master's: use a longer prefix" % name)
         return found
 

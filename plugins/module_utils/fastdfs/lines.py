@@ -394,7 +394,7 @@ class Pool:
         self._own()
 
     def _own(self) -> None:
-        if self._pid != os.getpid():  # after a fork: the sockets stay the parent's; dropping our copies is silent
+        if self._pid != os.getpid():  # after a fork the sockets stay the parent's
             self._idle: dict[Server, list[Line]] = {}
             self._lock, self._pid = threading.Lock(), os.getpid()
 

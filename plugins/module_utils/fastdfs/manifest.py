@@ -253,7 +253,7 @@ def steps_to(client: Any, source: Any, file: FileId, size: int, crc: int | None)
     if crc is not None and size <= want:
         with source.reader(0, size) as part:
             same = 0 if _crc(iter(functools.partial(part.read, PAGE * 16), b"")) == crc else same
-    elif crc is not None and size - want <= want:  # that of the whole follows from the first part's and the rest
+    elif crc is not None and size - want <= want:  # that of the whole follows from its parts'
         with client.stream(file, want) as blocks:
             same = 0 if _crc(blocks, int(crc_of(source), 16)) == crc else same
     for start, end in spans(client, source, file, same) if same else ():

@@ -132,6 +132,7 @@ class Branches(Resource):
     Item = BranchItem
     connection = CONNECTION
     noun = "branch"
+    told = ("head",)
 
     def __init__(self, client: Any, run: Any) -> None:
         super().__init__(client, run)

@@ -177,6 +177,7 @@ class Branches:
         )
 
     def _repo(self, place: Place, needed: bool) -> None:
+        needed = needed and ("repo", place[:2]) not in self.run.expected
         request = self.client.message("pfs_v2.InspectRepoRequest", repo=self.client.repo(*place[:2]))
         if self.client.maybe("pfs_v2.API/InspectRepo", request, operation="inspect repo") is None and needed:
             raise StorageError(

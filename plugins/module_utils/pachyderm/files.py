@@ -192,6 +192,9 @@ class FileResource(Resource):
             return None, {}
         origin, its_name = item.origin()
         its = branches.row(origin, its_name)
+        told = {"copied_from": "%s:%s" % (named(origin), its_name)}
+        if its is None and ("file", (*origin, its_name)) in self.run.expected:
+            return None, told
         if its is None or its.folder:
             raise StorageError(
                 "There is no file %s in %s to copy" % (its_name, named(origin)),
@@ -206,7 +209,7 @@ class FileResource(Resource):
                 return send, {}
             if branches.same_file(branches.file(place, name), row, file, its):
                 return send, {}
-        return send, {**branches.state(its), "copied_from": "%s:%s" % (named(origin), its_name)}
+        return send, {**branches.state(its), **told}
 
     def _fetched(self, item: Any) -> Iterator[Any]:
         """Fetched by pachd itself."""

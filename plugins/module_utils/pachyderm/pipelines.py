@@ -105,6 +105,7 @@ class Pipelines(Resource):
     Item = Pipeline
     connection = common.CONNECTION
     noun = "pipeline"
+    told = ("version", "pipeline_state", "reason")
 
     def __init__(self, client: Any, run: Any) -> None:
         super().__init__(client, run)

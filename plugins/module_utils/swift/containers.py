@@ -184,6 +184,7 @@ class Containers(Resource):
     Item = Container
     connection = common.CONNECTION
     noun = "container"
+    told = FACTS
 
     @classmethod
     def validate(cls, item: Container) -> None:

@@ -175,6 +175,13 @@ class ObjectResource(Resource):
         self.writer.look(item.place() for item in items)
         return found
 
+    def tidy(self, items: list[Any]) -> None:
+        """Remove the segments that dead runs left of objects that never came to be."""
+        self.writer.look(item.place() for item in items)
+        for item in items:
+            self.writer.leftovers(item.place(), ())
+        self.writer.finish()
+
     def plan(self, item: Any, present: State | None) -> Change | None:
         if item.state == "absent":
             if present is None:
@@ -226,6 +233,8 @@ class ObjectResource(Resource):
 
     def _copy(self, item: Any, present: State | None) -> State:
         source = self._sources.get(item.copy_from)
+        if source is None and ("object", item.copy_from) in self.run.expected:
+            return {"copied_from": "/".join(item.copy_from)}
         if source is None:
             raise StorageError(
                 "The object %s, which is to be copied, does not exist" % "/".join(item.copy_from),

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import dataclasses as dc
 import pathlib
+import threading
 from typing import Any
 
 import pytest
+from ansible_collections.polystore.storage.plugins.module_utils.core import engine
 from ansible_collections.polystore.storage.plugins.module_utils.core.engine import Engine, Run, brake
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError, StorageError
-from ansible_collections.polystore.storage.plugins.module_utils.core.resource import Change, Scope
+from ansible_collections.polystore.storage.plugins.module_utils.core.resource import Change, Made, Scope
 from ansible_collections.polystore.storage.tests.unit.core import shapes
 from ansible_collections.polystore.storage.tests.unit.core.shapes import (
     Container,
@@ -107,6 +109,23 @@ def test_one_of_a_group_may_fail_alone() -> None:
     assert [r["action"] for r in result["resources"]] == ["created", "failed", "created"]
     assert (result["failed"], result["changed"], len(result["diff"])) == (True, True, 2)
     assert result["msg"] == "1 of 3 files failed. file m//1, create file: bad path"
+
+
+def test_a_change_that_the_server_did_not_make_is_none() -> None:
+    """Such as one that hangs on a condition, which only the server can tell."""
+
+    class Refused(Containers):
+        def make(self, group: list[Change]) -> list[Any]:
+            if group[0].item.name != "a":
+                return super().make(group)
+            group[0].action = "unchanged"
+            return [Made(group[0], group[0].before or {})]
+
+    result = run(Refused, World(), [Container(name="a", quota=1)])
+    assert result["changed"] is False and result["diff"] == [] and result["resource"]["action"] == "unchanged"
+    both = run(Refused, World(), [Container(name="a", quota=1), Container(name="b", quota=1)])
+    assert both["changed"] is True and [row["action"] for row in both["resources"]] == ["unchanged", "created"]
+    assert (both["summary"]["unchanged"], both["summary"]["created"], len(both["diff"])) == (1, 1, 1)
 
 
 def test_a_partition_is_written_at_once_and_keeps_its_expiry() -> None:
@@ -216,6 +235,26 @@ def test_a_plan_that_cannot_be_is_said_before_anything_is_sent() -> None:
         run(Picky, world, [Container(name="a"), Container(name="b")])
     assert (caught.value.item, caught.value.message) == ("b", "container b: quota: is too much")
     assert world.log == []
+
+
+@pytest.mark.parametrize(("slow", "others"), [(3600.0, False), (-1.0, True)])
+def test_workers_help_to_plan_only_what_takes_long(slow: float, others: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = threading.Barrier(2)
+    threads = set()
+
+    class Hashed(Containers):
+        hashing = True
+
+        def plan(self, item: Any, present: Any) -> Change | None:
+            threads.add(threading.current_thread())
+            if others and item.name in ("c5", "c6"):
+                both.wait(60)  # one thread alone would never get past it
+            return super().plan(item, present)
+
+    monkeypatch.setattr(engine, "SLOW", slow)
+    result = run(Hashed, World(), [Container(name="c%d" % n) for n in range(40)], parallel=2)
+    assert result["summary"]["created"] == 40
+    assert (threads != {threading.main_thread()}) is others
 
 
 def test_trouble_at_the_end_is_reported_beside_the_changes() -> None:
