@@ -116,9 +116,8 @@ def test_a_taken_port_is_named(home: pathlib.Path) -> None:
 
 
 def test_a_service_that_there_is_not(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(
-        RuntimeError, match="no service 'nfs' in this sandbox; there are: alluxio, fastdfs, keystone, pachyderm, swift"
-    ):
+    there = "alluxio, fastdfs, keystone, pachyderm, pegasus, swift"
+    with pytest.raises(RuntimeError, match=f"no service 'nfs' in this sandbox; there are: {there}"):
         sandbox("start", "--dir", str(tmp_path / "box"), "--services", "swift,nfs")
     assert not (tmp_path / "box").exists()
 
