@@ -21,6 +21,7 @@ from typing import Any
 
 from ansible_collections.polystore.storage.tests.support import alluxio_real, memory, targets
 from ansible_collections.polystore.storage.tests.support.fdfs import FdfsServer, start_fdfs
+from ansible_collections.polystore.storage.tests.support.pegasus import PegasusServer, start_pegasus
 from ansible_collections.polystore.storage.tests.support.servers import SwiftServer, start_pachd, start_swift
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -85,6 +86,11 @@ class Bench:
     def fdfs(self) -> FdfsServer:
         """The sandbox's FastDFS, 6.16.1."""
         return start_fdfs()
+
+    @functools.cached_property
+    def pegasus(self) -> PegasusServer:
+        """The Pegasus at PEGASUS_META_SERVERS, else the sandbox's."""
+        return start_pegasus()
 
     @functools.cached_property
     def env(self) -> dict[str, str]:

@@ -13,7 +13,13 @@ import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ansible_collections.polystore.storage.tests.benchmarks import rows_alluxio, rows_fastdfs, rows_pachyderm
+from ansible_collections.polystore.storage.tests.benchmarks import (
+    rows_alluxio,
+    rows_estate,
+    rows_fastdfs,
+    rows_pachyderm,
+    rows_pegasus,
+)
 from ansible_collections.polystore.storage.tests.benchmarks.bench import (
     MIB,
     Bench,
@@ -279,7 +285,14 @@ def row_names(bench: Bench) -> Iterator[Sample]:
 
 ROWS: dict[str, Callable[[Bench], Iterator[Sample]]] = {
     name[4:]: value
-    for rows in (globals(), vars(rows_alluxio), vars(rows_pachyderm), vars(rows_fastdfs))
+    for rows in (
+        globals(),
+        vars(rows_alluxio),
+        vars(rows_pachyderm),
+        vars(rows_fastdfs),
+        vars(rows_pegasus),
+        vars(rows_estate),
+    )
     for name, value in [*rows.items()]
     if name.startswith("row_")
 }
