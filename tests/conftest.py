@@ -27,19 +27,16 @@ sys.path.append(str(COLLECTION / "roles" / "sandbox" / "files"))  # the messages
 
 SERVERS = "ansible_collections.polystore.storage.tests.support.servers"
 # Whoever asks for one of these talks to a server.
-ALLUXIO_FIXTURES = {"alluxio_server", "alluxio_v1_server"}
-PACHYDERM_FIXTURES = {"pachd_server", *(f"pachd_v{version}_server" for version in (20, 24, 27, 28))}
-FASTDFS_FIXTURES = {
-    "fdfs_server",
-    "fdfs_wide_server",
-    *(f"fdfs_v{version}_server" for version in (503, 511, 606, 612, 615)),
+SYSTEM_FIXTURES = {
+    "alluxio": {"alluxio_server", "alluxio_v1_server"},
+    "pachyderm": {"pachd_server", *(f"pachd_v{version}_server" for version in (20, 24, 27, 28))},
+    "fastdfs": {
+        *("fdfs_server", "fdfs_wide_server"),
+        *(f"fdfs_v{version}_server" for version in (503, 511, 606, 612, 615)),
+    },
+    "pegasus": {"pegasus_server", "pegasus_master_server"},
 }
-SERVER_FIXTURES = {
-    *("swift_server", "swift_and_keystone"),
-    *ALLUXIO_FIXTURES,
-    *PACHYDERM_FIXTURES,
-    *FASTDFS_FIXTURES,
-}
+SERVER_FIXTURES = {"swift_server", "swift_and_keystone"}.union(*SYSTEM_FIXTURES.values())
 
 REAL: set[str] = set()  # these stand for a server whose address is in the environment
 if (COLLECTION / "tests" / "support" / "servers.py").exists():
@@ -68,18 +65,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         given = list(getattr(getattr(item, "callspec", None), "params", {}).values())
         # A parameter may be a fixture's name; a row of the contract's has one.
         named = {str(getattr(value, "server", value)) for value in given}
-        target = item.path.name == "test_targets.py" and "alluxio" in item.name
-        contract = item.path.match("contract/test_alluxio_*.py")  # they ask for their fixture by its name
-        if target or contract or ALLUXIO_FIXTURES & (wanted | named):
-            item.add_marker("alluxio")
-        target = item.path.name == "test_targets.py" and "pachyderm" in item.name
-        contract = item.path.match("contract/test_pachyderm_*.py")
-        if target or contract or PACHYDERM_FIXTURES & (wanted | named):
-            item.add_marker("pachyderm")
-        target = item.path.name == "test_targets.py" and ("fdfs" in item.name or "fastdfs" in item.name)
-        contract = item.path.match("contract/test_fastdfs_*.py")
-        if target or contract or FASTDFS_FIXTURES & (wanted | named):
-            item.add_marker("fastdfs")
+        for system, fixtures in SYSTEM_FIXTURES.items():
+            contract = item.path.match("contract/test_%s_*.py" % system)  # they ask for their fixture by its name
+            if contract or fixtures & (wanted | named):
+                item.add_marker(system)
         if REAL & (wanted | named) and item.path.parent.name == "integration":
             item.add_marker("real")
         if SERVER_FIXTURES & wanted:

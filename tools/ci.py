@@ -75,8 +75,8 @@ def stages() -> list[Stage]:
     ]
     # Everything that talks to Swift once more, with Keystone before it and on the newest core; and what "test" leaves
     # out as too long. Where a dead run stopped does not depend on who gave it its token: no campaign runs twice.
-    swift = "server and (second or not crash) and not alluxio and not pachyderm and not fastdfs"
-    command = tests(ends[-1], "keystone", [], "-m", swift)
+    others = " and ".join("not %s" % name for name in ("alluxio", "pachyderm", "fastdfs", "pegasus"))
+    command = tests(ends[-1], "keystone", [], "-m", "server and (second or not crash) and " + others)
     where = "core %s, Keystone" % ends[-1]
     found.append(Stage("keystone", command, 25, where, "keystone", {"POLYSTORE_AUTH": "v3"}))
     # Everything that talks to Alluxio, with real ones instead of the stand-in; and what "test" leaves out as too long.
@@ -94,6 +94,10 @@ def stages() -> list[Stage]:
     command = tests(ends[-1], "fastdfs", ["conformance", "integration"], "-m", "fastdfs and second")
     where = "core %s, FastDFS's Java, Node and Rust clients" % ends[-1]
     found.append(Stage("fastdfs", command, 30, where, "fastdfs"))
+    clients = ["conformance", "integration", "--clients", "pegasus-go,pypegasus3"]
+    command = tests(ends[-1], "pegasus", clients, "-m", "pegasus and second")
+    where = "core %s, Pegasus's Go client and pypegasus3 0.0.1.1" % ends[-1]
+    found.append(Stage("pegasus", command, 15, where, "pegasus"))
     for core in runnable:
         if core == default:
             continue  # the stage "test" has run them

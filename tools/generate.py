@@ -6,8 +6,8 @@
     python tools/generate.py            writes
     python tools/generate.py --check    writes nothing, names what is not up to date, exits 1 when something is
 
-Made here: plugins/action/<module>.py, the action groups of meta/runtime.yml, the table of modules in README.md, and the
-sandbox's copy of Pachyderm's schema.
+Made here: plugins/action/<module>.py (not of modules that are action plugins alone), the action groups of
+meta/runtime.yml, the table of modules in README.md, and the sandbox's copy of Pachyderm's schema.
 """
 
 from __future__ import annotations
@@ -70,6 +70,11 @@ def system(module: str) -> str:
     return prefix
 
 
+def alone(root: pathlib.Path, module: str) -> bool:
+    """Whether a module is its documentation and an action plugin that is written by hand."""
+    return "SUBJECT = " not in (root / "plugins" / "modules" / ("%s.py" % module)).read_text("utf-8")
+
+
 def summary(root: pathlib.Path, module: str) -> str:
     """A module's short_description."""
     text = (root / "plugins" / "modules" / ("%s.py" % module)).read_text("utf-8")
@@ -105,7 +110,8 @@ def readme(root: pathlib.Path, names: list[str]) -> str:
 def wanted(root: pathlib.Path) -> dict[pathlib.Path, str]:
     """Every made file and the text it should hold."""
     names = modules(root)
-    made = {root / "plugins" / "action" / ("%s.py" % name): ACTION % {"module": name} for name in names}
+    actions = root / "plugins" / "action"
+    made = {actions / ("%s.py" % name): ACTION % {"module": name} for name in names if not alone(root, name)}
     made[root / "meta" / "runtime.yml"] = runtime(names)
     made[root / "README.md"] = readme(root, names)
     made[root / SCHEMA_COPY] = (root / SCHEMA).read_text("utf-8")
@@ -118,7 +124,8 @@ def main() -> None:
     check = parser.parse_args().check
     made = wanted(ROOT)
     stale = [path for path, text in made.items() if not path.exists() or path.read_text("utf-8") != text]
-    orphans = [path for path in (ROOT / "plugins" / "action").glob("*.py") if path not in made]
+    known = {"%s.py" % name for name in modules(ROOT)}
+    orphans = [path for path in (ROOT / "plugins" / "action").glob("*.py") if path.name not in known]
     for path in stale + orphans:
         print("%s: %s" % (path.relative_to(ROOT), "not up to date" if path in made else "its module is gone"))
         if check:

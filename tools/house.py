@@ -28,7 +28,7 @@ FILE_LINES, FUNCTION_LINES, MODULE_LINES, MAIN_LINES = 500, 80, 45, 12
 COLLECTION = "ansible_collections.polystore.storage.plugins."
 UTILS = pathlib.PurePath("plugins/module_utils")
 SYSTEMS = {"alluxio", "pachyderm", "fastdfs", "pegasus", "swift"}
-CLIENT = {"auth", "client", "dialect", "ids", "lines", "schema", "wire"}
+CLIENT = {"admin", "auth", "client", "dialect", "ids", "lines", "schema", "wire"}
 DOCUMENTS = {"DOCUMENTATION", "EXAMPLES", "RETURN"}
 LATER = re.compile(r"\b(TOD[O]|FIXM[E])\b")
 

@@ -21,7 +21,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from xml.etree import ElementTree
 
-from cores import fitting
+from cores import fitting, interpreters
+from golang import PROGRAMS, program
 from paths import CACHE, REPORTS, environment
 from stage import collections_path, tree
 from venvs import default_core, venv, version_of
@@ -34,6 +35,7 @@ SUITES = {
 }
 FEW = 5  # more failures than this are no accident
 TESTS_FAILED = 1  # pytest's exit code
+NEWEST = {"pypegasus3": 12}  # the last Python 3 that a client runs on
 
 
 class Count(NamedTuple):
@@ -104,6 +106,14 @@ def counts(report: pathlib.Path) -> dict[str, Count]:
     return found
 
 
+def judge(name: str) -> pathlib.Path:
+    """Somebody else's client: a program, or the interpreter of a venv that this Python or an older one has made."""
+    if name in PROGRAMS:
+        return program(name)
+    minor = min(sys.version_info[1], NEWEST.get(name, 99))
+    return venv(name, python=interpreters().get(minor, sys.executable))
+
+
 def run(
     suites: list[str],
     core: str | None = None,
@@ -117,7 +127,8 @@ def run(
     """Runs the suites on one core with one interpreter; returns pytest's exit code.
 
     report: the name of the JUnit file in .build/reports. target: another interpreter, on which modules are run.
-    clients: kinds of venvs with other people's clients, for the conformance tests that the second stage has.
+    clients: kinds of venvs with other people's clients, and programs in Go, for the conformance tests that the second
+    stage has.
     more: variables besides those of paths.environment.
     """
     core = core or default_core(python)
@@ -132,7 +143,7 @@ def run(
         env["POLYSTORE_CACHE"] = str(CACHE)  # HOME is another one there
         if "conformance" in suites:
             for name in ("alluxio-client", *clients):
-                env["POLYSTORE_" + name.replace("-", "_").upper()] = str(venv(name))
+                env["POLYSTORE_" + name.replace("-", "_").upper()] = str(judge(name))
         if target:
             env["POLYSTORE_TARGET_PYTHON"] = str(venv("target", core, target))
         if env.get("POLYSTORE_AUTH") == "v3" or env.get("POLYSTORE_KEYSTONE") == "1":
@@ -163,6 +174,12 @@ def run(
     return code
 
 
+def split(words: list[str]) -> tuple[list[str], list[str]]:
+    """What stands before "--", and what stands behind it for pytest."""
+    end = words.index("--") if "--" in words else len(words)
+    return words[:end], words[end + 1 :]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("suites", nargs="*", help="some of %s; all when left out" % ", ".join(SUITES))
@@ -170,10 +187,8 @@ def main() -> None:
     parser.add_argument("--python", help="the interpreter to build the venv from; one that fits when left out")
     parser.add_argument("--report", default="tests")
     parser.add_argument("--target", default="", help="run the modules of the integration targets with this interpreter")
-    parser.add_argument("--clients", default="", help="venvs with clients that judge, comma separated (tools/venvs.py)")
-    own, options = sys.argv[1:], []
-    if "--" in own:
-        own, options = own[: own.index("--")], own[own.index("--") + 1 :]
+    parser.add_argument("--clients", default="", help="clients that judge, comma separated (tools/venvs.py, golang.py)")
+    own, options = split(sys.argv[1:])
     wanted = parser.parse_args(own)
     if unknown := set(wanted.suites) - set(SUITES):
         parser.error("unknown suite: %s" % ", ".join(sorted(unknown)))

@@ -17,15 +17,13 @@ import sys
 
 from cores import fitting
 from paths import ROOT
-from run_tests import run
+from run_tests import run, split
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--core", help="ansible-core's major.minor")
-    own, options = sys.argv[1:], []
-    if "--" in own:
-        own, options = own[: own.index("--")], own[own.index("--") + 1 :]
+    own, options = split(sys.argv[1:])
     wanted = parser.parse_args(own)
     real = runpy.run_path(str(ROOT / "tests" / "support" / "real.py"))
     systems = real["given"]()

@@ -38,6 +38,7 @@ ENVIRONMENTS: dict[str, tuple[str, ...]] = {
     "alluxio-client": ("alluxio-client",),
     "pachyderm-sdk": ("pachyderm-sdk",),
     "python-pachyderm": ("python-pachyderm",),
+    "pypegasus3": ("pypegasus3",),
     "lint": (CORE, "runtime", "test", "lint"),
     "ansible-lint": ("ansible-lint",),
     "galaxy-importer": ("galaxy-importer",),

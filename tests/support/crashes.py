@@ -36,24 +36,24 @@ for line in sys.stdin:
 """
 
 
-class Nursery:
-    """Runs tasks in processes of their own and kills them. writes: the fault's method and path that tell a write."""
+class Forks:
+    """Has a program fork a process for each order, and kills those. program: it reads an order on a line, and tells the
+    process and its end, as NURSERY does; writes: the fault's method and path that tell a write."""
 
-    def __init__(self, server: Any, subjects: list[Any], **writes: str) -> None:
+    def __init__(self, server: Any, program: str, *words: str, **writes: str) -> None:
         self.server, self.writes = server, writes
         top = str(pathlib.Path(__file__).resolve().parents[5])
         self.process = subprocess.Popen(
-            [sys.executable, "-c", NURSERY, json.dumps([(s.__module__, s.__name__) for s in subjects])],
+            [sys.executable, "-c", program, *words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, "PYTHONPATH": top},
         )
 
-    def killed(self, subject: Any, args: dict[str, Any], after: int) -> bool:
-        """Run a task until `after` of its writes are through, then kill it; False when it had no more of them."""
+    def frozen(self, order: dict[str, Any], after: int) -> bool:
+        """Run an order until `after` of its writes are through, then kill it; False when it had no more of them."""
         self.server.fault("hang", skip=after, count=None, **self.writes)
-        order = {"subject": subject.__name__, "connection": connection(self.server), "args": args}
         assert self.process.stdin and self.process.stdout
         self.process.stdin.write(json.dumps(order) + "\n")
         self.process.stdin.flush()
@@ -80,6 +80,17 @@ class Nursery:
         self.process.stdin.close()
         self.process.stdout.close()
         self.process.wait(60)
+
+
+class Nursery(Forks):
+    """Runs tasks in processes of their own and kills them."""
+
+    def __init__(self, server: Any, subjects: list[Any], **writes: str) -> None:
+        super().__init__(server, NURSERY, json.dumps([(s.__module__, s.__name__) for s in subjects]), **writes)
+
+    def killed(self, subject: Any, args: dict[str, Any], after: int) -> bool:
+        """Run a task until `after` of its writes are through, then kill it; False when it had no more of them."""
+        return self.frozen({"subject": subject.__name__, "connection": connection(self.server), "args": args}, after)
 
 
 class Place(Protocol):

@@ -18,6 +18,7 @@ class System(NamedTuple):
 
 
 SYSTEMS = {
+    "pegasus": System("PEGASUS_META_SERVERS", "pegasus_server"),
     "pachyderm": System("PACHD_ADDRESS", "pachd_server", ("PACHD_AUTH_TOKEN", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH")),
     "fastdfs": System("FDFS_TRACKERS", "fdfs_server"),
 }

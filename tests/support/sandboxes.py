@@ -150,7 +150,7 @@ class Server:
     def clear_faults(self) -> None:
         """Takes all faults back and opens the port again."""
         self._control("DELETE", "/faults")
-        if self.name in ("swift", "alluxio", "pachyderm", "fastdfs"):
+        if self.name in ("swift", "alluxio", "pachyderm", "fastdfs", "pegasus"):
             self.listen(True)
 
     def listen(self, on: bool) -> None:

@@ -45,6 +45,12 @@ from ansible_collections.polystore.storage.tests.support.pachd import (
     pachd_v28_server,
     start_pachd,
 )
+from ansible_collections.polystore.storage.tests.support.pegasus import (
+    PegasusServer,
+    pegasus_master_server,
+    pegasus_server,
+    start_pegasus,
+)
 from ansible_collections.polystore.storage.tests.support.sandboxes import (
     FILES,
     Server,
@@ -114,6 +120,10 @@ class SwiftServer(Server):
         return f"{prefix}-{os.getpid()}-{next(self._numbers)}"
 
 
+# What may change something, but for the end of a stream, which a reading has too.
+ALLUXIO_WRITES = r"^[^?]*/(?!(%s|close)(\?|$))[^/?]*(\?.*)?$" % "|".join(ASKING)
+
+
 class AlluxioServer(Server):
     """Alluxio: a stand-in of the version that was asked for, or a real one (POLYSTORE_ALLUXIO=real)."""
 
@@ -153,11 +163,10 @@ class AlluxioServer(Server):
     def refuse_writes(self, words: str) -> Any:
         """As if the proxy's user had no right to."""
         key = "status" if self.version.startswith("1.") else "statusCode"
-        asking = "|".join(ASKING)
         self.fault(
             "status",
             method="POST",
-            path=rf"^[^?]*/(?!({asking}|close)(\?|$))[^/?]*(\?.*)?$",
+            path=ALLUXIO_WRITES,
             count=None,
             status=500,
             headers={"Content-Type": "application/json"},
@@ -285,6 +294,7 @@ __all__ = [
     "AlluxioServer",
     "FdfsServer",
     "PachdServer",
+    "PegasusServer",
     "Server",
     "SwiftServer",
     "_alluxio",
@@ -312,11 +322,14 @@ __all__ = [
     "pachd_v24_server",
     "pachd_v27_server",
     "pachd_v28_server",
+    "pegasus_master_server",
+    "pegasus_server",
     "sandbox",
     "server_python",
     "start_alluxio",
     "start_fdfs",
     "start_pachd",
+    "start_pegasus",
     "start_stand_in",
     "start_swift",
     "swift_and_keystone",

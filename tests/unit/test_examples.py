@@ -72,14 +72,17 @@ def templated(value: Any) -> bool:
 
 def check(name: str, options: dict[str, Any]) -> list[str]:
     """What is wrong with the options of a task."""
-    subject = importlib.import_module("ansible_collections.polystore.storage.plugins.modules." + name).SUBJECT
-    spec = {key: dict(option) for key, option in argument_spec_of(subject).items()}
+    plugins = "ansible_collections.polystore.storage.plugins."
+    subject = getattr(importlib.import_module(plugins + "modules." + name), "SUBJECT", None)
+    alone = {} if subject else importlib.import_module(plugins + "action." + name).ActionModule.spec
+    spec = {key: dict(option) for key, option in (argument_spec_of(subject) if subject else alone).items()}
     for key in options:
         if key in spec and templated(options[key]):
             spec[key] = {"type": "raw", "required": spec[key].get("required", False)}
     result = ArgumentSpecValidator(spec).validate(options)
     wrong = list(result.error_messages)
-    if not wrong and not templated(options) and not issubclass(subject, Query) and "batch_src" not in options:
+    state = subject and not issubclass(subject, Query)
+    if state and not wrong and not templated(options) and "batch_src" not in options:
         build_items(subject, result.validated_parameters, frozenset(options))
     return wrong
 
