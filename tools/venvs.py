@@ -33,7 +33,7 @@ ENVIRONMENTS: dict[str, tuple[str, ...]] = {
     "quickstart": (CORE, "runtime", "server"),
     "test": (CORE, "runtime", "server", "test"),
     "core": (CORE,),
-    "keystone": ("server", "keystone"),
+    "keystone": ("server", "runtime", "keystone"),  # the stand-in for pachd needs grpcio too
     "target": ("target",),
     "alluxio-client": ("alluxio-client",),
     "pachyderm-sdk": ("pachyderm-sdk",),

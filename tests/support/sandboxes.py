@@ -34,14 +34,18 @@ def server_python() -> str:
 
 def need(*packages: str) -> None:
     """Skips the test when the servers' interpreter lacks a package; in CI that is a failure."""
-    code = "import importlib.util, sys; print(' '.join(n for n in sys.argv[1:] if not importlib.util.find_spec(n)))"
+    code = (
+        "import importlib.util, sys\n"
+        "there = lambda name: importlib.util.find_spec(name.split('.')[0]) and importlib.util.find_spec(name)\n"
+        "print(' '.join(name for name in sys.argv[1:] if not there(name)))"
+    )
     done = subprocess.run([server_python(), "-c", code, *packages], capture_output=True, text=True, check=False)
     missing = done.stdout.strip() if done.returncode == 0 else done.stderr.strip() or "an interpreter that runs"
     if not missing:
         return
     reason = (
         f"{server_python()} lacks: {missing}. Set POLYSTORE_SERVER_PYTHON to a Python with these packages "
-        "(pip install swift; for Keystone also keystone keystonemiddleware waitress)"
+        "(pip install swift grpcio protobuf; for Keystone also keystone keystonemiddleware waitress)"
     )
     if os.environ.get("CI", "").lower() in ("true", "1"):
         pytest.fail(reason)
