@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import pathlib
 import re
+import time
+from time import sleep
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from ansible_collections.polystore.storage.plugins.module_utils.core.host import
 from ansible_collections.polystore.storage.plugins.module_utils.swift.common import CONNECTION
 from ansible_collections.polystore.storage.plugins.plugin_utils.estate.chain import How
 from ansible_collections.polystore.storage.plugins.plugin_utils.estate.export import Export
+from ansible_collections.polystore.storage.plugins.plugin_utils.estate.record import GRACE
 from ansible_collections.polystore.storage.tests.contract.estate_place import Estate, only, whole
 
 FIXTURES = {
@@ -184,6 +187,21 @@ def test_two_runs_are_kept_apart(swift: Estate) -> None:
         swift.silent(destroy=True)
     assert told.value.code == "LOCKED"
     assert swift.counts(destroy=True)["deleted"] == 8
+
+
+def test_what_a_dead_run_asked_for_is_waited_for(swift: Estate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers may still do it. Only a run that was killed leaves its lock."""
+    lock = pathlib.Path(str(swift.record) + ".lock")
+    lock.write_text("process 1 on elsewhere")
+    whole(swift)
+    waited: list[float] = []
+    monkeypatch.setattr(time, "sleep", lambda seconds: waited.append(seconds) or sleep(0))
+    outcome = swift.run()
+    assert waited[0] == GRACE
+    told = "A run before this one died (process 1 on elsewhere). This one takes up what it left"
+    assert told in outcome["warnings"] and not lock.exists()
+    waited.clear()
+    assert swift.run()["warnings"] == [] and GRACE not in waited
 
 
 def test_a_failure_stops_what_comes_after_and_the_next_run_goes_on(swift: Estate) -> None:

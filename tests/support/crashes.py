@@ -16,6 +16,8 @@ import pathlib
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from ansible_collections.polystore.storage.tests.support.run import connection, run_ok
@@ -51,29 +53,51 @@ class Forks:
             env={**os.environ, "PYTHONPATH": top},
         )
 
-    def frozen(self, order: dict[str, Any], after: int) -> bool:
-        """Run an order until `after` of its writes are through, then kill it; False when it had no more of them."""
-        self.server.fault("hang", skip=after, count=None, **self.writes)
+    def _started(self, order: dict[str, Any]) -> tuple[int, Callable[[], bool]]:
+        """The process that works on an order, and what tells whether it has ended."""
         assert self.process.stdin and self.process.stdout
         self.process.stdin.write(json.dumps(order) + "\n")
         self.process.stdin.flush()
         pid = int(self.process.stdout.readline())
         proc = pathlib.Path("/proc/%d/stat" % pid)
 
-        def state() -> str:
+        def ended() -> bool:
             try:
-                ended = proc.read_text().rsplit(")", 1)[1].split()[0] == "Z"
+                return proc.read_text().rsplit(")", 1)[1].split()[0] == "Z"
             except OSError:
-                ended = True
-            return "frozen" if any(f["hit"] for f in self.server.faults()) else "ended" if ended else ""
+                return True
 
-        frozen = self.server.wait_for(state, 120) == "frozen"
-        if frozen:
+        return pid, ended
+
+    def _killed(self, pid: int, due: bool) -> bool:
+        """Kill it where that is due; whether that ended it, and not its own success."""
+        if due:
             os.kill(pid, signal.SIGKILL)
+        assert self.process.stdout
         status = int(self.process.stdout.readline())
+        assert status in ((0, signal.SIGKILL) if due else (0,))
+        return status == signal.SIGKILL
+
+    def frozen(self, order: dict[str, Any], after: int) -> bool:
+        """Run an order until `after` of its writes are through, then kill it; False when it had no more of them."""
+        self.server.fault("hang", skip=after, count=None, **self.writes)
+        pid, ended = self._started(order)
+
+        def state() -> str:
+            there = ended()
+            return "frozen" if any(f["hit"] for f in self.server.faults()) else "ended" if there else ""
+
+        killed = self._killed(pid, self.server.wait_for(state, 120) == "frozen")
         self.server.clear_faults()
-        assert status == (signal.SIGKILL if frozen else 0)
-        return bool(frozen)
+        return killed
+
+    def timed(self, order: dict[str, Any], seconds: float) -> bool:
+        """Run an order and kill it after that time; False when it had ended."""
+        pid, ended = self._started(order)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not ended():
+            time.sleep(0.001)
+        return self._killed(pid, not ended())
 
     def close(self) -> None:
         assert self.process.stdin and self.process.stdout

@@ -9,6 +9,7 @@ import contextlib
 import dataclasses as dc
 import hashlib
 import json
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -25,6 +26,10 @@ from ansible_collections.polystore.storage.plugins.plugin_utils.estate.kinds imp
 )
 from ansible_collections.polystore.storage.plugins.plugin_utils.estate.manifest import Declared
 from ansible_collections.polystore.storage.plugins.plugin_utils.estate.record import Own, Record
+
+# A client's libraries are imported with it. Threads that import what imports each other can meet in a deadlock, which
+# Python ends with an error in one of them: Swift's and Alluxio's both bring requests.
+CONNECTING = threading.Lock()
 
 
 class _All:
@@ -104,6 +109,13 @@ class Chain:
         self.implied: set[str] = set()  # what comes by itself with what is declared
         self.moved = dict.fromkeys(("requests", "writes", "bytes_sent", "bytes_received"), 0)
 
+    def follows(self, other: Chain) -> bool:
+        """Whether something of this is on something that is declared for another."""
+        needed = [need for d in self.declared for need in d.kind.needs(d.item) if need[0] == other.system]
+        return bool(needed) and any(
+            (d.kind.system, d.kind.name, identity_of(d.kind, d.item)) in needed for d in other.declared
+        )
+
     # --- planning
 
     def plan(self, record: Record) -> None:
@@ -130,7 +142,8 @@ class Chain:
 
     def _resource(self, kind: Kind, run: Run) -> Any:
         subject = kind.subject
-        client = client_for(subject.connection, self.options, self.how.parallel, self.how.environ)
+        with CONNECTING:
+            client = client_for(subject.connection, self.options, self.how.parallel, self.how.environ)
         return subject(client, run)
 
     def _name(self, kind: Kind, item: Any) -> str:

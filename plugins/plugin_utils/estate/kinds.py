@@ -10,6 +10,7 @@ import functools
 import importlib
 import json
 import posixpath
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ from ansible_collections.polystore.storage.plugins.module_utils.core.values impo
 
 MODULES = "ansible_collections.polystore.storage.plugins.modules."
 Implied = tuple[str, dict[str, Any]]  # a kind's name in the same system, and an identity
+Needed = tuple[str, str, dict[str, Any]]  # a system, a kind's name in it, and an identity
 
 
 @dc.dataclass(frozen=True)
@@ -26,7 +28,8 @@ class Kind:
 
     system, name: where it is in a manifest; module: the module that has its options; pieces: of a tree, the kind of
     what it consists of; late: whether an item comes only after the kind named by after (others: the items declared
-    beside it, by kind); implies: what the system makes by itself where an item or a piece of a tree is made.
+    beside it, by kind); implies: what the system makes by itself where an item or a piece of a tree is made; needs:
+    what has to be there first in a system that stands before it in KINDS.
     """
 
     system: str
@@ -36,6 +39,7 @@ class Kind:
     late: Callable[[Any, Mapping[str, list[Any]]], bool] | None = None
     after: str = ""
     implies: Callable[[Any], Iterable[Implied]] = lambda item: ()
+    needs: Callable[[Any], Iterable[Needed]] = lambda item: ()
 
     @functools.cached_property
     def subject(self) -> Any:
@@ -67,6 +71,13 @@ def _in_mount(item: Any, others: Mapping[str, list[Any]]) -> bool:
     return any((item.path + "/").startswith(mount.path.rstrip("/") + "/") for mount in others.get("mounts", ()))
 
 
+def _store(item: Any) -> Iterable[Needed]:
+    """The container of a store in Swift: swift://container, or Hadoop's swift://container.service."""
+    if item.source is not KEEP and (found := re.match("swift://([^/]+)", item.source)):
+        yield "swift", "containers", {"name": found[1]}
+        yield "swift", "containers", {"name": found[1].rsplit(".", 1)[0]}
+
+
 def _has_head(item: Any, others: Mapping[str, list[Any]]) -> bool:
     return item.head is not KEEP
 
@@ -90,7 +101,7 @@ KINDS = (
     Kind(
         "alluxio", "directories", "alluxio_directory", late=_in_mount, after="mounts", implies=lambda i: _above(i.path)
     ),
-    Kind("alluxio", "mounts", "alluxio_mount"),
+    Kind("alluxio", "mounts", "alluxio_mount", needs=_store),
     Kind("alluxio", "files", "alluxio_file", implies=lambda item: _above(item.path)),
     Kind("alluxio", "trees", "alluxio_sync", pieces="files", implies=lambda item: _above(item.path)),
     Kind("pachyderm", "projects", "pachyderm_project"),

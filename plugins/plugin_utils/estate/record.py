@@ -13,12 +13,14 @@ import os
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import StorageError
 
 FORMAT = "polystore.storage estate record 1"
+GRACE = 2.0  # seconds: servers may still do what a run asked for when it was killed
 FIELDS = {"connection": str, "system": str, "kind": str, "identity": dict, "protect": bool, "made": bool}
 
 
@@ -99,15 +101,21 @@ class Record:
         )
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
-        """For this run alone; read again when it is. Raises StorageError when another run holds it."""
+    def held(self) -> Iterator[str]:
+        """For this run alone; read again when it is. Gives the name of a run that died while it held it, or nothing.
+
+        Raises StorageError when another run holds it.
+        """
         os.makedirs(os.path.dirname(self.path) or ".", exist_ok=True)
         lock = self._opened()
         try:
+            dead = os.pread(lock, 200, 0).decode("utf-8", "replace").strip()
             os.ftruncate(lock, 0)
             os.pwrite(lock, b"process %d on %s" % (os.getpid(), socket.gethostname().encode()), 0)
+            if dead:
+                time.sleep(GRACE)
             self.load()
-            yield
+            yield dead
         finally:
             with contextlib.suppress(OSError):
                 os.unlink(self.path + ".lock")  # while it is held: who opened it before looks whether it is still there

@@ -44,6 +44,7 @@ class Work:
         self.manifest, self.record, self.wish, self.how = manifest, record, wish, how
         how.destroy, how.prune = wish.destroy, wish.prune
         self.chains: list[Chain] = []
+        self.warnings: list[str] = []
         self.began = time.time()
         self.seconds = 0.0
 
@@ -57,7 +58,9 @@ class Work:
                     write_atomic(self.wish.plan_file, json.dumps(self._document(), indent=1, ensure_ascii=False) + "\n")
                 return
             kept = self._kept() if self.wish.plan_file else None
-            with self.record.held():
+            with self.record.held() as dead:
+                if dead:
+                    self.warnings.append("A run before this one died (%s). This one takes up what it left" % dead)
                 self._plan()
                 if kept is not None:
                     self._unmoved(kept)
@@ -88,19 +91,36 @@ class Work:
         self._each(lambda chain: chain.plan(self.record))
         self._brake()
 
-    def _each(self, step: Callable[[Chain], Any]) -> bool:
-        """A step of every chain, at the same time; whether all of them say so. Raises the first error."""
+    def _each(
+        self, step: Callable[[Chain], Any], waits: Callable[[Chain, Chain], bool] = lambda one, other: False
+    ) -> bool:
+        """A step of every chain, at the same time; whether all of them say so. Raises the first error.
+
+        waits: whether one begins only after the other has ended, and not at all when that did not succeed.
+        """
         errors: list[BaseException] = []
-        good: list[bool] = []
+        good: set[str] = set()
+        ahead = {one.connection: [o.connection for o in self.chains if waits(one, o)] for one in self.chains}
+        ended = {chain.connection: threading.Event() for chain in self.chains}
 
         def one(chain: Chain) -> None:
             try:
-                good.append(step(chain) is not False)
+                for name in ahead[chain.connection]:
+                    ended[name].wait()
+                if failed := [name for name in ahead[chain.connection] if name not in good]:
+                    chain.warnings.append(
+                        "%s: nothing more was begun, because not everything of %s succeeded"
+                        % (chain.connection, " and ".join(failed))
+                    )
+                elif step(chain) is not False:
+                    good.add(chain.connection)
             except StorageError as error:
                 error.message = "%s: %s" % (chain.connection, error.message)
                 errors.append(error)
             except BaseException as error:  # handed to the thread that waits
                 errors.append(error)
+            finally:
+                ended[chain.connection].set()
 
         threads = [threading.Thread(target=one, args=(chain,), daemon=True) for chain in self.chains[1:]]
         for thread in threads:
@@ -111,7 +131,7 @@ class Work:
             thread.join()
         if errors:
             raise errors[0]
-        return all(good)
+        return len(good) == len(self.chains)
 
     @property
     def rows(self) -> list[Row]:
@@ -205,8 +225,8 @@ class Work:
             for name, row in chain.rows.items():
                 if name in self.record.entries and row.why in ("declared", "tree"):
                     self.record.entries[name].protect = row.protect
-        if self._each(lambda chain: chain.make(self.record)):
-            self._each(lambda chain: chain.remove(self.record))
+        if self._each(lambda chain: chain.make(self.record), lambda one, other: one.follows(other)):
+            self._each(lambda chain: chain.remove(self.record), lambda one, other: other.follows(one))
         else:
             for chain in self.chains:
                 kept = sum(1 for row in chain.rows.values() if row.action == "deleted" and row.name not in chain.done)
@@ -252,7 +272,7 @@ class Work:
             "systems": systems,
             "changes": changes,
             "failures": failures,
-            "warnings": [told for chain in self.chains for told in chain.warnings],
+            "warnings": [*self.warnings, *(told for chain in self.chains for told in chain.warnings)],
             "owned": len(self.record.entries),
         }
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import pathlib
 import threading
+import time
 from typing import Any
 
 import pytest
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import StorageError
+from ansible_collections.polystore.storage.plugins.plugin_utils.estate import chain
 from ansible_collections.polystore.storage.plugins.plugin_utils.estate.chain import Chain
 from ansible_collections.polystore.storage.tests.contract.estate_place import work_of
 
@@ -61,3 +63,75 @@ def test_one_that_fails_keeps_all_from_what_comes_after(
         work_of(tmp_path, DATA, tmp_path / "record.json", str).run()
     assert told.value.message == "alluxio: it is not there"
     assert set(done) == ({"plan"} if step == "make" else set())
+
+
+def on_swift(source: str) -> dict[str, Any]:
+    """The same, with a mount."""
+    return {**DATA, "alluxio": {"mounts": [{"path": "/m", "source": source}]}}
+
+
+@pytest.mark.parametrize("source", ["swift://c", "swift://c/data", "swift://c.sahara/data"])
+def test_a_mount_of_a_container_follows_it(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    """Made after it, removed before it; the third system waits for neither."""
+    done: list[tuple[str, str]] = []
+    third = {step: threading.Event() for step in ("make", "remove")}
+    first = {"make": "swift", "remove": "alluxio"}
+
+    def slow(self: Any, record: Any, step: str) -> None:
+        if self.connection == "pegasus":
+            third[step].set()
+        elif self.connection == first[step]:
+            assert third[step].wait(60)
+            time.sleep(0.2)
+            done.append((step, self.connection))
+        else:
+            done.append((step, self.connection))
+
+    monkeypatch.setattr(Chain, "plan", lambda self, record: None)
+    for step in first:
+        monkeypatch.setattr(Chain, step, lambda self, record, step=step: slow(self, record, step))
+    work_of(tmp_path, on_swift(source), tmp_path / "record.json", str).run()
+    assert done == [("make", "swift"), ("make", "alluxio"), ("remove", "alluxio"), ("remove", "swift")]
+
+
+@pytest.mark.parametrize("source", ["swift://other", "swift://c.d.e/data", "s3://c", "/c"])
+def test_a_mount_of_anything_else_waits_for_nobody(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    barrier = threading.Barrier(len(SYSTEMS))
+    for step in ("plan", "make", "remove"):
+        monkeypatch.setattr(Chain, step, lambda self, record: barrier.wait(60) >= 0)
+    work_of(tmp_path, on_swift(source), tmp_path / "record.json", str).run()
+
+
+def test_what_follows_a_system_that_failed_is_not_begun(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(Chain, "plan", lambda self, record: None)
+    monkeypatch.setattr(Chain, "make", lambda self, record: done.append(self.connection) or self.system != "swift")
+    work = work_of(tmp_path, on_swift("swift://c"), tmp_path / "record.json", str)
+    work.run()
+    assert set(done) == {"swift", "pegasus"}
+    told = "alluxio: nothing more was begun, because not everything of swift succeeded"
+    assert told in work.outcome()["warnings"]
+
+
+def test_clients_are_made_one_at_a_time(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They import their libraries then, and Python gives up on threads whose imports wait for each other."""
+    within, most = 0, []
+
+    def connect(*_what: Any) -> Any:
+        nonlocal within
+        within += 1
+        most.append(within)
+        time.sleep(0.05)
+        within -= 1
+        raise StorageError("not today")
+
+    monkeypatch.setattr(chain, "client_for", connect)
+    with pytest.raises(StorageError, match="not today"):
+        work_of(tmp_path, DATA, tmp_path / "record.json", str).run()
+    assert most == [1, 1, 1]
