@@ -102,20 +102,26 @@ class Bench:
         self._count += 1
         return "bench-%s-%d" % (word, self._count)
 
-    def play(self, tasks: list[dict[str, Any]], python: str = sys.executable, **more: str) -> targets.Ran:
-        """Runs a play of these tasks; python: whose Ansible; more: variables. Ansible's defaults, so no pipelining."""
+    def play(
+        self, tasks: list[dict[str, Any]], python: str = sys.executable, hosts: int = 1, **more: str
+    ) -> targets.Ran:
+        """Runs a play of these tasks; python: whose Ansible; hosts: on how many names of this machine; more: variables.
+
+        Ansible's defaults, so no pipelining.
+        """
         scratch = self.scratch = self.directory / self.name("play")
         scratch.mkdir(parents=True)
-        playbook, hosts = scratch / "play.json", scratch / "inventory"
+        playbook, inventory = scratch / "play.json", scratch / "inventory"
         playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]), "utf-8")
-        hosts.write_text("testhost ansible_connection=local ansible_python_interpreter=%s\n" % python, "ascii")
+        line = "host%%d ansible_connection=local ansible_python_interpreter=%s\n" % python
+        inventory.write_text("".join(line % number for number in range(hosts)), "utf-8")
         record = scratch / "record.jsonl"
         env = {**targets.environment(scratch, self.server.environment()), "POLYSTORE_RECORD": str(record)}
         env.update(ANSIBLE_PIPELINING="false", **more)
         if python != sys.executable:
             env.pop("ANSIBLE_COLLECTIONS_PATH")
             env.pop("PYTHONPATH", None)
-        command = [python, "-m", "ansible", "playbook", "-i", str(hosts), str(playbook)]
+        command = [python, "-m", "ansible", "playbook", "-i", str(inventory), str(playbook)]
         done = subprocess.run(command, env=env, cwd=scratch, capture_output=True, text=True, check=False)
         if done.returncode:
             raise Missing("a playbook failed:\n%s" % (done.stdout + done.stderr)[-3000:])

@@ -164,6 +164,31 @@ def row_sync(bench: Bench) -> Iterator[Sample]:
         bench.work(["swift_container", {"name": name, "state": "absent", "force": True}])
 
 
+def row_shards(bench: Bench) -> Iterator[Sample]:
+    """2,000 files of 4 KiB, sent and looked at again by one host of a play, by two and by four: all on this machine."""
+    top = bench.tree(COUNT, SIZE)
+    share = {
+        "index": "{{ ansible_play_hosts.index(inventory_hostname) }}",
+        "count": "{{ ansible_play_hosts | length }}",
+    }
+    alone: dict[str, float] = {}
+    for hosts in (1, 2, 4):
+        name = bench.name("shards")
+        sync = {"polystore.storage.swift_sync": {"src": str(top), "container": name, "shard": share}}
+        bench.work(["swift_container", {"name": name}])
+        ran = bench.play([{**sync, "name": "first"}, {**sync, "name": "again"}], hosts=hosts)
+        if sum(row.result["summary"]["created"] for row in ran.named("first")) != COUNT:
+            raise Missing("%d hosts did not send it" % hosts)
+        for word in ("first", "again"):
+            rows = ran.named(word)
+            seconds = max(row.at for row in rows) - min(row.at - row.seconds for row in rows)
+            what = "sent" if word == "first" else "no change"
+            yield Sample("%s, hosts: %d" % (what, hosts), seconds, "s")
+            if alone.setdefault(word, seconds) != seconds:
+                yield Sample("%s, hosts: %d / one host" % (what, hosts), seconds / alone[word])
+        bench.work(["swift_container", {"name": name, "state": "absent", "force": True}])
+
+
 def row_large(bench: Bench) -> Iterator[Sample]:
     """1 GiB in segments of 100 MiB: peak memory up and down, and what one changed byte sends."""
     path, name, down = bench.large(), bench.name("large"), bench.directory / "down"

@@ -19,6 +19,7 @@ from ansible_collections.polystore.storage.plugins.plugin_utils.estate.record im
 SIGNS = {"created": "+", "updated": "~", "deleted": "-"}
 SHOWN = ("created", "updated", "deleted")
 ENDINGS = (".html", ".md", ".json")
+GAP = "     ..."
 MOST = 2000  # changes with their diffs in one page; the rest is counted
 
 STYLE = """
@@ -35,7 +36,7 @@ h1{font-size:1.6rem;margin:0}h2{font-size:1.15rem;margin:2.2rem 0 .6rem}.soft{co
 .created{color:var(--created)}.updated{color:var(--updated)}.deleted{color:var(--deleted)}.failed{color:var(--failed)}
 .unchanged{color:var(--unchanged)}.wide{overflow-x:auto}
 table{border-collapse:collapse;width:100%}th,td{padding:.4rem .7rem;border-bottom:1px solid var(--line);
-text-align:right;font-variant-numeric:tabular-nums}th:first-child,td:first-child{text-align:left}th{color:var(--soft);font-weight:600}
+text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}th:first-child,td:first-child{text-align:left}th{color:var(--soft);font-weight:600}
 details,.plain{border:1px solid var(--line);border-radius:.5rem;margin:.35rem 0;overflow:hidden}
 summary,.plain{padding:.45rem .8rem;cursor:pointer;overflow-wrap:anywhere}.plain{cursor:default}
 summary:hover{background:var(--card)}.sign{display:inline-block;width:1.2rem;font-weight:700;font-family:ui-monospace,
@@ -94,11 +95,18 @@ def _heads(drift: bool, check: bool) -> dict[str, str]:
     return {**dict(zip(SHOWN, words)), "unchanged": "unchanged"}
 
 
+def _legend(outcome: Mapping[str, Any], drift: bool) -> str:
+    """How to read the differences."""
+    if drift:
+        return "In what follows, - is how it is, + how it is declared."
+    return "In what follows, - is how it %s, + how it %s." % (("is", "will be") if outcome["check"] else ("was", "is"))
+
+
 def difference(change: Mapping[str, Any]) -> list[str]:
-    """The lines of before and after that differ, with those around them."""
+    """The lines of before and after that differ, with those around them; dots stand for what is left out between."""
     before, after = (_lines(change[side]) for side in ("before", "after"))
-    found = list(difflib.unified_diff(before, after, n=2, lineterm=""))[2:]
-    return [row for row in found if not row.startswith("@@")]
+    found = list(difflib.unified_diff(before, after, n=2, lineterm=""))[3:]
+    return [GAP if row.startswith("@@") else row for row in found]
 
 
 def _lines(state: Any) -> list[str]:
@@ -126,6 +134,8 @@ def as_markdown(outcome: Mapping[str, Any], drift: bool = False) -> str:
     out.append("|---|%s" % ("---:|" * len(names)))
     for name, system in outcome["systems"].items():
         out.append("| %s | %s |" % (_md(name), " | ".join(str(system[n]) for n in names)))
+    if outcome["changes"]:
+        out += ["", _legend(outcome, drift)]
     left = MOST
     for name, rows in _by_system(outcome):
         if rows:
@@ -178,7 +188,7 @@ def as_html(outcome: Mapping[str, Any], drift: bool = False) -> str:
         % (e(name), "".join("<td>%d</td>" % system[n] for n in classes), human(system["bytes_sent"]))
         for name, system in outcome["systems"].items()
     )
-    body, left = [], MOST
+    body, left = ['<p class="soft">%s</p>' % _legend(outcome, drift)] if outcome["changes"] else [], MOST
     for name, rows in _by_system(outcome):
         if rows:
             body.append("<h2>%s</h2>" % e(name))

@@ -135,3 +135,25 @@ def test_a_path_has_to_tell_the_form(tmp_path: pathlib.Path) -> None:
         reports.write(str(tmp_path / "x.txt"), outcome())
     reports.write(str(tmp_path / "x.html"), outcome())
     assert (tmp_path / "x.html").read_text("utf-8").startswith("<!doctype html>")
+
+
+def test_what_is_left_out_of_a_difference_is_dots() -> None:
+    before = dict.fromkeys("abcdefghij", 1)
+    rows = reports.difference({"before": before, "after": {**before, "a": 2, "j": 2}})
+    assert rows[:3] == [" {", '-  "a": 1,', '+  "a": 2,'] and rows[-3:] == ['-  "j": 1', '+  "j": 2', " }"]
+    assert rows.count(reports.GAP) == 1 and len(rows) == 11
+    assert reports.difference({"before": before, "after": before}) == []
+
+
+@pytest.mark.parametrize("make", [reports.as_html, reports.as_markdown])
+@pytest.mark.parametrize(
+    ("check", "drift", "told"),
+    [
+        (True, True, "- is how it is, + how it is declared."),
+        (True, False, "- is how it is, + how it will be."),
+        (False, False, "- is how it was, + how it is."),
+    ],
+)
+def test_how_to_read_a_difference_is_said(make: Any, check: bool, drift: bool, told: str) -> None:
+    assert told in make(outcome(change("created", after={"size": 1}), check=check), drift)
+    assert "In what follows" not in make(outcome(check=check), drift)
