@@ -14,7 +14,7 @@ from polystore_sandbox.fastdfs.cluster import Cluster
 from polystore_sandbox.fastdfs.settings import Settings
 from polystore_sandbox.fastdfs.storage import StorageServer
 from polystore_sandbox.fastdfs.tracker import Tracker
-from polystore_sandbox.fastdfs.wire import ACTIONS, Port, taken
+from polystore_sandbox.fastdfs.wire import ACTIONS, Port
 from polystore_sandbox.faults import FaultPlan, RequestLog
 from polystore_sandbox.home import SandboxError
 
@@ -72,7 +72,7 @@ class FastDfs:
                 for port in ports:
                     taken_here.append(port.bind(ports[0].number if taken_here else number))
             except OSError as exc:
-                error = taken(ports[len(taken_here)].address, number, exc)
+                error = ports[len(taken_here)].taken(number, exc)
                 for sock in taken_here:
                     sock.close()
                 if exc.errno in (99, 49):  # not an address of this host: no other port is

@@ -5,18 +5,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, field
 
 from polystore_sandbox.fastdfs.versions import DEFAULT, Dialect
 from polystore_sandbox.home import SandboxError
-
-FIXED = ("groups", "storages", "trackers", "addresses", "storage_port", "tracker_port")
+from polystore_sandbox.settings import Changeable
 
 
 @dataclass
-class Settings:
+class Settings(Changeable):
     """All settings. Names of storages are their addresses, of trackers "tracker1" and so on."""
+
+    FIXED = ("groups", "storages", "trackers", "addresses", "storage_port", "tracker_port")
 
     version: str = DEFAULT
     address_size: int = 0  # 16 or 46; 0: what the version comes with
@@ -52,22 +52,7 @@ class Settings:
         """Bytes of an address."""
         return self.dialect.width(self.address_size)
 
-    def changed(self, changes: dict[str, Any], running: bool) -> Settings:
-        """A checked copy with these; ValueError names what is wrong. running: what is FIXED cannot be changed."""
-        known = {item.name for item in fields(self)}
-        values = asdict(self)
-        for name, value in changes.items():
-            if name not in known:
-                raise ValueError(f"unknown setting {name}; there are {', '.join(sorted(known))}")
-            value = _typed(name, values[name], value)
-            if running and name in FIXED and value != values[name]:
-                raise ValueError(f"{name} cannot be changed while it runs")
-            values[name] = value
-        made = Settings(**values)
-        made._check()
-        return made
-
-    def _check(self) -> None:
+    def check(self) -> None:
         try:
             dialect = self.dialect
         except SandboxError as exc:
@@ -82,21 +67,3 @@ class Settings:
             raise ValueError("buff_size must be at least 1024, and network_timeout more than 0")
         if not (1 <= self.store_paths <= 4 and 1 <= self.subdirs <= 256):
             raise ValueError("there can be 1 to 4 store_paths with 1 to 256 subdirs")
-
-
-def _typed(name: str, now: Any, value: Any) -> Any:
-    if isinstance(now, list):
-        words = value.split(",") if isinstance(value, str) else value
-        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-            raise ValueError(f"{name} must be a list, not {value!r}")
-        return [word.strip() for word in words if word.strip()]
-    if isinstance(now, bool):
-        if str(value).lower() not in ("true", "false"):
-            raise ValueError(f"{name} must be true or false, not {value!r}")
-        return str(value).lower() == "true"
-    if isinstance(now, str):
-        return str(value)
-    try:
-        return type(now)(value)
-    except (TypeError, ValueError) as exc:
-        raise ValueError(f"{name} must be a number, not {value!r}") from exc

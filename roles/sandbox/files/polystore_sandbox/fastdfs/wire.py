@@ -10,7 +10,6 @@ import select
 import socket
 import struct
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -18,9 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, Union
 
+from polystore_sandbox import ports
 from polystore_sandbox.fastdfs.settings import Settings
 from polystore_sandbox.faults import Fault, FaultPlan, RequestLog
-from polystore_sandbox.home import SandboxError
 
 HEADER = struct.Struct(">QBB")
 ANSWER, QUIT = 100, 82
@@ -259,82 +258,16 @@ class Session:
         )
 
 
-class Port:
-    """A server's port, which can be closed and opened again."""
+class Port(ports.Port["Session"]):
+    """A server's port."""
+
+    service, others = "fastdfs", "storage_port and addresses"
 
     def __init__(
         self, server: Server, settings: Callable[[], Settings], faults: FaultPlan, log: RequestLog, address: str
     ) -> None:
+        super().__init__(address)
         self.server, self.settings, self.faults, self.log = server, settings, faults, log
-        self.address = address
-        self.number = 0
-        self.sessions: set[Session] = set()
-        self.most = 0
-        self._listening: socket.socket | None = None
-        self._lock = threading.Lock()
 
-    def bind(self, number: int) -> socket.socket:
-        """Takes the port for `open`; OSError when it is taken."""
-        made = socket.socket()
-        try:
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            made.bind((self.address, number))
-        except OSError:
-            made.close()
-            raise
-        self.number = made.getsockname()[1]
-        return made
-
-    def open(self, bound: socket.socket | None = None) -> None:
-        """Listens, if it does not."""
-        if self._listening is not None:
-            return
-        try:
-            bound = bound or self.bind(self.number)
-        except OSError as exc:
-            raise taken(self.address, self.number, exc) from exc
-        bound.listen(4096)
-        self._listening = bound
-        threading.Thread(target=self._accept, args=(bound,), daemon=True).start()
-
-    def close(self) -> None:
-        """Closes the port and every connection, if it is open."""
-        with self._lock:
-            listening, self._listening = self._listening, None
-            ended = [listening, *(session.connection for session in self.sessions)] if listening else []
-        for sock in ended:
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-        if listening:
-            listening.close()
-
-    def _accept(self, listening: socket.socket) -> None:
-        while self._listening is listening:
-            try:
-                connection, client = listening.accept()
-            except OSError:
-                continue
-            session = Session(self, connection, f"{client[0]}:{client[1]}")
-            with self._lock:
-                self.sessions.add(session)
-                self.most = max(self.most, len(self.sessions))
-            threading.Thread(target=self._serve, args=(session,), daemon=True).start()
-
-    def _serve(self, session: Session) -> None:
-        try:
-            if self._listening is not None:
-                session.serve()
-        except OSError:
-            return  # the client went away, was idle for too long, or a fault was ordered
-        finally:
-            session.connection.close()
-            with self._lock:
-                self.sessions.discard(session)
-
-
-def taken(address: str, number: int, exc: OSError) -> SandboxError:
-    """What is said of a port that cannot be had."""
-    return SandboxError(
-        f"fastdfs cannot listen on {address}:{number}: {exc.strerror}; another port is chosen with --port fastdfs=PORT "
-        "(sandbox_ports in the role) and with its options storage_port and addresses"
-    )
+    def session(self, connection: socket.socket, client: str) -> Session:
+        return Session(self, connection, client)

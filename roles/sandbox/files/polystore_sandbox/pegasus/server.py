@@ -16,7 +16,7 @@ from polystore_sandbox.pegasus.meta import Meta
 from polystore_sandbox.pegasus.replica import Replica
 from polystore_sandbox.pegasus.settings import Settings
 from polystore_sandbox.pegasus.tables import Partition, Table
-from polystore_sandbox.pegasus.wire import ACTIONS, ORDERS, Port, Request, taken
+from polystore_sandbox.pegasus.wire import ACTIONS, ORDERS, Port, Request
 
 DO = "do"  # of `behave`: what is to happen now, besides settings
 ACTS = ("move", "expel", "split", "hurry", "check", "reset")
@@ -72,7 +72,7 @@ class Pegasus:
             try:
                 return port.bind(number)
             except OSError as exc:
-                error = taken(port.address, number, exc)
+                error = port.taken(number, exc)
         raise error
 
     def _runs(self, name: str) -> bool:

@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, field
+
+from polystore_sandbox.settings import Changeable
 
 VERSIONS = ("2.5.0", "master")
-FIXED = ("metas", "nodes", "meta_port", "replica_port")
 
 
 @dataclass
-class Settings:
+class Settings(Changeable):
     """All settings. Metas are called "meta1" and so on, replica servers "replica1" and so on."""
+
+    FIXED = ("metas", "nodes", "meta_port", "replica_port")
 
     version: str = "2.5.0"  # or master: what is to follow 2.5, with host names beside addresses
     metas: int = 2
@@ -42,22 +44,7 @@ class Settings:
         """What follows 2.5."""
         return self.version == "master"
 
-    def changed(self, changes: dict[str, Any], running: bool) -> Settings:
-        """A checked copy with these; ValueError names what is wrong. running: what is FIXED cannot be changed."""
-        known = {item.name for item in fields(self)}
-        values = asdict(self)
-        for name, value in changes.items():
-            if name not in known:
-                raise ValueError(f"unknown setting {name}; there are {', '.join(sorted(known))}")
-            value = _typed(name, values[name], value)
-            if running and name in FIXED and value != values[name]:
-                raise ValueError(f"{name} cannot be changed while it runs")
-            values[name] = value
-        made = Settings(**values)
-        made._check()
-        return made
-
-    def _check(self) -> None:
+    def check(self) -> None:
         if self.version not in VERSIONS:
             raise ValueError(f"{self.version} is no version of Pegasus that the stand-in knows: {', '.join(VERSIONS)}")
         if not (1 <= self.metas <= 4 and 1 <= self.nodes <= 8):
@@ -70,20 +57,3 @@ class Settings:
             raise ValueError(f"leader must be one of {', '.join(metas)}")
         if min(self.scan_rows, self.multi_get_rows, self.multi_get_bytes, self.write_bytes) < 1:
             raise ValueError("scan_rows, multi_get_rows, multi_get_bytes and write_bytes must be at least 1")
-
-
-def _typed(name: str, now: Any, value: Any) -> Any:
-    if isinstance(now, list):
-        words = value.split(",") if isinstance(value, str) else value
-        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-            raise ValueError(f"{name} must be a list, not {value!r}")
-        return [word.strip() for word in words if word.strip()]
-    if isinstance(now, str):
-        return str(value)
-    try:
-        made = type(now)(value)
-    except (TypeError, ValueError) as exc:
-        raise ValueError(f"{name} must be a number, not {value!r}") from exc
-    if made < 0:
-        raise ValueError(f"{name} must not be negative")
-    return made

@@ -16,8 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from polystore_sandbox import ports
 from polystore_sandbox.faults import Fault, FaultPlan, RequestLog
-from polystore_sandbox.home import SandboxError
 from polystore_sandbox.pegasus.keys import Abort
 from polystore_sandbox.pegasus.schema import DATA, META, RPCS, V1_META
 from polystore_sandbox.pegasus.thrift import (
@@ -377,8 +377,10 @@ class Session:
         )
 
 
-class Port:
-    """A server's port, which can be closed and opened again."""
+class Port(ports.Port["Session"]):
+    """A server's port."""
+
+    service, others = "pegasus", "meta_port and replica_port"
 
     def __init__(
         self,
@@ -389,13 +391,10 @@ class Port:
         settle: Callable[[], None],
         order: Callable[[Port, str, Request], None],
     ) -> None:
-        self.server, self.faults, self.log, self.address = server, faults, log, address
+        super().__init__(address)
+        self.server, self.faults, self.log = server, faults, log
         self.settle = settle
         self._order = order
-        self.number = 0
-        self.sessions: set[Session] = set()
-        self._listening: socket.socket | None = None
-        self._lock = threading.Lock()
 
     def order(self, action: str, request: Request) -> None:
         """Changes the cluster, as a fault orders."""
@@ -405,76 +404,10 @@ class Port:
         """Writes a line for bytes that are no request."""
         self.log.write(method="", path="", status=None, client=session.client, server=self.server.what, broken=words)
 
-    def bind(self, number: int) -> socket.socket:
-        """Takes the port for `open`; OSError when it is taken."""
-        made = socket.socket()
-        try:
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            made.bind((self.address, number))
-        except OSError:
-            made.close()
-            raise
-        self.number = made.getsockname()[1]
-        return made
+    def session(self, connection: socket.socket, client: str) -> Session:
+        return Session(self, connection, client)
 
-    def open(self, bound: socket.socket | None = None) -> None:
-        """Listens, if it does not."""
-        if self._listening is not None:
-            return
-        try:
-            bound = bound or self.bind(self.number)
-        except OSError as exc:
-            raise taken(self.address, self.number, exc) from exc
-        bound.listen(4096)
-        self._listening = bound
-        threading.Thread(target=self._accept, args=(bound,), daemon=True).start()
-
-    def close(self) -> None:
-        """Closes the port and every connection, if it is open."""
-        with self._lock:
-            listening, self._listening = self._listening, None
-        if listening:
-            with contextlib.suppress(OSError):
-                listening.shutdown(socket.SHUT_RDWR)
-            listening.close()
-            self.crash()
-
-    def crash(self) -> None:
-        """Ends every connection, as a process does that ends; it is there again at once."""
-        with self._lock:
-            ended = list(self.sessions)
-        for session in ended:
-            with contextlib.suppress(OSError):
-                session.connection.shutdown(socket.SHUT_RDWR)
-
-    def _accept(self, listening: socket.socket) -> None:
-        while self._listening is listening:
-            try:
-                connection, client = listening.accept()
-            except OSError:
-                continue
-            session = Session(self, connection, f"{client[0]}:{client[1]}")
-            with self._lock:
-                self.sessions.add(session)
-            threading.Thread(target=self._serve, args=(session,), daemon=True).start()
-
-    def _serve(self, session: Session) -> None:
-        try:
-            if self._listening is not None:
-                session.serve()
-        except OSError:
-            return  # the client went away, sent something else, or a fault was ordered
-        finally:
-            with contextlib.suppress(OSError):
-                session.connection.shutdown(socket.SHUT_RDWR)
-            session.connection.close()
-            with self._lock:
-                self.sessions.discard(session)
-
-
-def taken(address: str, number: int, exc: OSError) -> SandboxError:
-    """What is said of a port that cannot be had."""
-    return SandboxError(
-        f"pegasus cannot listen on {address}:{number}: {exc.strerror}; another port is chosen with --port pegasus=PORT "
-        "(sandbox_ports in the role) and with its options meta_port and replica_port"
-    )
+    def leave(self, session: Session) -> None:
+        with contextlib.suppress(OSError):
+            session.connection.shutdown(socket.SHUT_RDWR)
+        super().leave(session)
