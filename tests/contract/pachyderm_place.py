@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible_collections.polystore.storage.plugins.module_utils.core.host import client_for
 from ansible_collections.polystore.storage.plugins.module_utils.pachyderm.common import CONNECTION
-from ansible_collections.polystore.storage.tests.support.run import run_ok, run_task
+from ansible_collections.polystore.storage.tests.support.run import Tasks
 
 # What a fixture behaves as; each of them serves every test that takes the fixture `place`.
 SERVERS = {
@@ -21,7 +21,7 @@ SERVERS = {
 }
 
 
-class Place:
+class Place(Tasks):
     """What a test does on a server. subject: the module under test; options: what each of its tasks has."""
 
     def __init__(self, subject: Any, server: Any, **options: Any) -> None:
@@ -33,41 +33,6 @@ class Place:
     def name(self, short: str) -> str:
         """A name that no other test has."""
         return "%s-%s" % (self.top, short)
-
-    # --- tasks
-
-    def run(self, **args: Any) -> dict[str, Any]:
-        return run_task(self.subject, self.server, **{"diff": True, **self.options, **args})
-
-    def ok(self, **args: Any) -> dict[str, Any]:
-        return run_ok(self.subject, self.server, **{"diff": True, **self.options, **args})
-
-    def same(self, **args: Any) -> dict[str, Any]:
-        """A task that may not change or write anything."""
-        mark = self.server.mark()
-        result = self.ok(**args)
-        assert (result["changed"], self.server.writes(mark)) == (False, [])
-        return result
-
-    def twice(self, **args: Any) -> dict[str, Any]:
-        """A task that changes something, check mode foretells it, and the second one changes nothing."""
-        mark = self.server.mark()
-        check = self.ok(check=True, **args)
-        assert self.server.writes(mark) == []
-        result = self.ok(**args)
-        assert check["changed"] is result["changed"] is True
-        assert check["diff"] == result["diff"]
-        self.same(**args)
-        return result
-
-    def refused(self, **args: Any) -> str:
-        """The message of a task that fails before it writes; check mode says the same."""
-        mark = self.server.mark()
-        result, check = self.run(**args), self.run(check=True, **args)
-        assert result["failed"] is True, result
-        assert check["msg"] == result["msg"]
-        assert self.server.writes(mark) == []
-        return str(result["msg"])
 
     # --- the log
 

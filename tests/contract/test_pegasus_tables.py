@@ -14,51 +14,24 @@ from ansible_collections.polystore.storage.plugins.module_utils.pegasus.admin im
 from ansible_collections.polystore.storage.plugins.module_utils.pegasus.client import PegasusClient
 from ansible_collections.polystore.storage.plugins.module_utils.pegasus.lines import Settings
 from ansible_collections.polystore.storage.plugins.module_utils.pegasus.tables import Tables
-from ansible_collections.polystore.storage.tests.support.run import run_ok, run_task
+from ansible_collections.polystore.storage.tests.support.run import Tasks
 
 pytestmark = pytest.mark.server
 
 
-class Place:
+class Place(Tasks):
     """Tables of one test."""
 
     def __init__(self, server: Any) -> None:
-        self.server, self.name = server, server.new_name()
+        self.server, self.subject = server, Tables
+        self.another()
         settings = Settings.resolve(server.connection(), {})
         self.admin, self.data = PegasusAdmin(settings), PegasusClient(settings)
 
-    def run(self, **args: Any) -> dict[str, Any]:
-        return run_task(Tables, self.server, args.pop("check", False), True, **{"name": self.name, **args})
-
-    def ok(self, **args: Any) -> dict[str, Any]:
-        return run_ok(Tables, self.server, args.pop("check", False), True, **{"name": self.name, **args})
-
-    def same(self, **args: Any) -> dict[str, Any]:
-        """A task that may not change or write anything."""
-        mark = self.server.mark()
-        result = self.ok(**args)
-        assert (result["changed"], result["diff"], self.server.writes(mark)) == (False, [], [])
-        return result
-
-    def twice(self, **args: Any) -> dict[str, Any]:
-        """A task that changes something, check mode foretells it, and the second one changes nothing."""
-        mark = self.server.mark()
-        check = self.ok(check=True, **args)
-        assert self.server.writes(mark) == []
-        result = self.ok(**args)
-        assert check["changed"] is result["changed"] is True
-        assert check["diff"] == result["diff"]
-        self.same(**args)
-        return result
-
-    def refused(self, **args: Any) -> str:
-        """The message of a task that fails before it writes; check mode says the same."""
-        mark = self.server.mark()
-        result, check = self.run(**args), self.run(check=True, **args)
-        assert result["failed"] is True and "exception" not in result, result
-        assert check["msg"] == result["msg"]
-        assert self.server.writes(mark) == []
-        return str(result["msg"])
+    def another(self) -> None:
+        """From now on another table."""
+        self.name = self.server.new_name()
+        self.options = {"name": self.name}
 
     def sent(self, mark: int) -> list[str]:
         return [entry["method"] for entry in self.server.writes(mark)]
@@ -248,7 +221,7 @@ def test_replicas(place: Place) -> None:
     place.server.wait_for(lambda: not any(p.secondaries for p in place.admin.cluster.config(place.name).partitions))
     assert place.same()["resource"]["replica_count"] == 1
     assert "4 replicas are asked for, and 3 replica servers live" in place.refused(replica_count=4)
-    place.name = place.server.new_name()
+    place.another()
     assert "replica_count of 3 or less" in place.refused(replica_count=4)
     place.server.behave(dead=["replica3"])
     place.server.do("hurry")
@@ -278,7 +251,7 @@ def test_rename(place: Place) -> None:
     place.ok(name=old)
     assert "both it and %s" % old in place.refused(renamed_from=old)
     place.ok(name=old, state="absent")
-    place.name = place.server.new_name()
+    place.another()
     assert place.ok(renamed_from=old)["resource"]["action"] == "created"  # neither was there
 
 

@@ -34,3 +34,46 @@ def run_ok(subject: Any, server: Any, check: bool = False, diff: bool = False, *
     result = run_task(subject, server, check, diff, **args)
     assert not result.get("failed"), result.get("exception", result["msg"])
     return result
+
+
+class Tasks:
+    """Tasks of one module on one server, and what always holds of them."""
+
+    subject: Any
+    server: Any
+    options: Mapping[str, Any] = {}  # of each task
+
+    def run(self, **args: Any) -> dict[str, Any]:
+        """A task with diff; check: in check mode."""
+        return run_task(self.subject, self.server, **{"diff": True, **self.options, **args})
+
+    def ok(self, **args: Any) -> dict[str, Any]:
+        """One that has to succeed."""
+        return run_ok(self.subject, self.server, **{"diff": True, **self.options, **args})
+
+    def same(self, **args: Any) -> dict[str, Any]:
+        """One that may not change or write anything."""
+        mark = self.server.mark()
+        result = self.ok(**args)
+        assert (result["changed"], result["diff"], self.server.writes(mark)) == (False, [], [])
+        return result
+
+    def twice(self, **args: Any) -> dict[str, Any]:
+        """One that changes something, which check mode foretells, and changes nothing the second time."""
+        mark = self.server.mark()
+        check = self.ok(check=True, **args)
+        assert self.server.writes(mark) == []
+        result = self.ok(**args)
+        assert check["changed"] is result["changed"] is True
+        assert check["diff"] == result["diff"]
+        self.same(**args)
+        return result
+
+    def refused(self, **args: Any) -> str:
+        """The message of one that fails before it writes; check mode says the same."""
+        mark = self.server.mark()
+        result, check = self.run(**args), self.run(check=True, **args)
+        assert result["failed"] is True and "exception" not in result, result
+        assert check["msg"] == result["msg"]
+        assert self.server.writes(mark) == []
+        return str(result["msg"])
