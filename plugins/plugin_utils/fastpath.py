@@ -12,11 +12,12 @@ from typing import Any
 
 from ansible import constants as C
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.module_utils.common.parameters import remove_values
+from ansible.module_utils.errors import UnsupportedError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import StorageError
 from ansible_collections.polystore.storage.plugins.module_utils.core.host import argument_spec_of, execute, secrets_in
+from ansible_collections.polystore.storage.plugins.plugin_utils.masking import masked
 from ansible_collections.polystore.storage.plugins.plugin_utils.tokens import SharedTokens
 
 SWITCH = "polystore_fast_path"
@@ -63,17 +64,24 @@ class FastPath(ActionBase):  # type: ignore[misc]
         variables = task_vars or {}
         result: dict[str, Any] = super().run(tmp, variables)
         if not self._is_here(variables):
-            name = "polystore.storage." + self.module.__name__.rsplit(".", 1)[-1]
-            result.update(self._execute_module(name, task_vars=variables, wrap_async=self._task.async_val))
+            result.update(
+                self._execute_module(self._module_name(), task_vars=variables, wrap_async=self._task.async_val)
+            )
             return result
         result.update(self._run_here())
         return result
+
+    def _module_name(self) -> str:
+        return "polystore.storage." + str(self.module.__name__).rsplit(".", 1)[-1]
 
     def _run_here(self) -> dict[str, Any]:
         args = plain(self._task.args)
         validation = ArgumentSpecValidator(argument_spec_of(self.module.SUBJECT)).validate(args)
         if validation.error_messages:
-            return {"failed": True, "msg": validation.errors.msg}
+            told = validation.errors.msg
+            if isinstance(validation.errors[0], UnsupportedError):
+                told = "Unsupported parameters for (%s) module: %s" % (self._module_name(), told)
+            return {"failed": True, "msg": told}
         display = Display()
 
         def tell(line: str) -> None:
@@ -88,7 +96,7 @@ class FastPath(ActionBase):  # type: ignore[misc]
             tell=tell if display.verbosity else None,
         )
         hidden = validation._no_log_values | secrets_in(self.module.SUBJECT, args.get("batch"))
-        cleaned: dict[str, Any] = remove_values(found, hidden)
+        cleaned: dict[str, Any] = masked(found, hidden)
         return cleaned
 
     def _is_here(self, variables: dict[str, Any]) -> bool:

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.module_utils.common.parameters import remove_values
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError, StorageError
 from ansible_collections.polystore.storage.plugins.module_utils.core.resource import faults
 from ansible_collections.polystore.storage.plugins.plugin_utils.estate.document import At, Document, Raw
@@ -25,6 +24,7 @@ from ansible_collections.polystore.storage.plugins.plugin_utils.estate.kinds imp
     connection_of,
     kinds_of,
 )
+from ansible_collections.polystore.storage.plugins.plugin_utils.masking import masked
 
 TOP = ("estate", "connections", "vars", *SYSTEMS)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
@@ -148,7 +148,7 @@ class Reader:
     def wrong(self, at: At, told: str, hint: str = "", line: int | None = None) -> None:
         """Note a mistake."""
         message = "%s. %s" % (told.rstrip("."), hint) if hint else told
-        message = str(remove_values(message, self.secrets))
+        message = str(masked(message, self.secrets))
         path = "".join("[%d]" % part if isinstance(part, int) else ".%s" % part for part in at).lstrip(".")
         self.found.append({"path": path, "line": line or self.document.line(at), "message": message})
 

@@ -12,7 +12,6 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.polystore.storage.plugins.module_utils.core.errors import OptionError, StorageError
@@ -27,6 +26,7 @@ from ansible_collections.polystore.storage.plugins.plugin_utils.estate.manifest 
 from ansible_collections.polystore.storage.plugins.plugin_utils.estate.record import Record
 from ansible_collections.polystore.storage.plugins.plugin_utils.estate.work import Wish, Work, line
 from ansible_collections.polystore.storage.plugins.plugin_utils.fastpath import plain
+from ansible_collections.polystore.storage.plugins.plugin_utils.masking import masked
 
 try:
     from ansible.template import trust_as_template
@@ -97,7 +97,7 @@ class Estates(ActionBase):  # type: ignore[misc]
 
     def masked(self, value: Any) -> Any:
         """A value without any secret of the connections."""
-        return remove_values(value, {secret for secret in self.secrets if secret})
+        return masked(value, self.secrets)
 
     def tell(self, text: str) -> None:
         """A line of progress."""

@@ -122,6 +122,17 @@ def _version(text: str) -> tuple[int, int, int]:
     return parts[0], parts[1], parts[2] if len(parts) > 2 else 0
 
 
+class _Reader(pickle.Unpickler):
+    """Python 3.13 takes persistent_load only from a class."""
+
+    def __init__(self, data: io.BytesIO, trees: list[Tree]) -> None:
+        super().__init__(data)
+        self.trees = trees
+
+    def persistent_load(self, pid: Any) -> Tree:
+        return self.trees[pid]
+
+
 class Snapshot(pickle.Pickler):
     """What the tables were; the trees of files, which never change, are not copied."""
 
@@ -141,9 +152,7 @@ class Snapshot(pickle.Pickler):
     def tables(self) -> dict[str, dict[Any, Any]]:
         """A copy of them."""
         self.data.seek(0)
-        reader = pickle.Unpickler(self.data)
-        reader.persistent_load = self.trees.__getitem__  # type: ignore[method-assign]
-        found: dict[str, dict[Any, Any]] = reader.load()
+        found: dict[str, dict[Any, Any]] = _Reader(self.data, self.trees).load()
         return found
 
 
