@@ -130,7 +130,8 @@ class _Reader(pickle.Unpickler):
         self.trees = trees
 
     def persistent_load(self, pid: Any) -> Tree:
-        return self.trees[pid]
+        tree: Tree = self.trees[pid]
+        return tree
 
 
 class Snapshot(pickle.Pickler):
