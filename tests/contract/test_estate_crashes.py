@@ -48,7 +48,10 @@ WRITES: dict[str, tuple[str, dict[str, str]]] = {
 
 # Each third write of one system where there is little time; the stage "keystone" has every write of all of them.
 SECOND = [pytest.mark.second, pytest.mark.server]
-CAMPAIGNS = [pytest.param(("swift",), 3), *(pytest.param((system,), 1, marks=SECOND) for system in WRITES)]
+CAMPAIGNS = [
+    pytest.param(("swift",), 3, id="swift-thirds"),
+    *(pytest.param((system,), 1, marks=SECOND, id=system) for system in WRITES),
+]
 POINTS = 20  # at which it dies by the clock
 
 
