@@ -34,7 +34,7 @@ options:
     type: str
   provenance:
     description:
-      - Branches of other repos that this one is derived from, as a set. An empty list clears it.
+      - Branches of other repos, one of each, that this one is derived from, as a set. An empty list clears it.
       - A change of it makes a new commit, unless it is cleared. A branch that does not exist is made by the server;
         the task warns then.
       - A branch has either provenance or a O(trigger).

@@ -84,9 +84,12 @@ def test_a_branch_that_the_server_makes_is_warned_of(place: Place) -> None:
 def test_the_server_tells_what_it_does_not_take(place: Place) -> None:
     result = place.run(name="b", provenance=[{"repo": place.name("none")}])
     assert (result["failed"], result["failures"][0]["code"]) == (True, "NOT_FOUND")
-    source = place.repo("src")
-    result = place.run(name="b", provenance=[{"repo": source}, {"repo": source, "branch": "other"}])
+    source, between = place.repo("src"), place.repo("between")
+    place.ok(repo=between, name="master", provenance=[{"repo": source}])
+    result = place.run(name="b", provenance=[{"repo": between}, {"repo": source, "branch": "other"}])
     assert "cannot participate in a DAG" in result["msg"]
+    result = place.run(name="b", provenance=[{"repo": source, "branch": "x"}, {"repo": source, "branch": "y"}])
+    assert result["msg"].startswith("provenance: default/%s has two branches in it" % source), result["msg"]
     place.put(place.options["repo"], branch="dev")
     assert "lots" in place.run(name="b", trigger={"branch": "dev", "size": "lots"})["msg"]
     assert place.branch(place.options["repo"], "b") is None

@@ -50,6 +50,7 @@ TRIGGER = {
     "size": {"type": "str"},
     "commits": {"type": "int"},
 }
+MANY = "%(project)s/%(repo)s has two branches in it, and no branch can be derived from both"
 DERIVED = "a branch with provenance gets its commits from the server, at once after any other head too"
 FLAGS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
@@ -163,6 +164,9 @@ class Branches(Resource):
             item.provenance.sort(key=lambda row: (row["project"], row["repo"], row["branch"]))
             if any(one == two for one, two in zip(item.provenance, item.provenance[1:])):
                 raise OptionError("provenance", "a branch is named twice in it")
+            for one, two in zip(item.provenance, item.provenance[1:]):
+                if (one["project"], one["repo"]) == (two["project"], two["repo"]):
+                    raise OptionError("provenance", MANY % one, "Leave one of its branches out")
 
     def read(self, items: list[Any]) -> dict[Key, State]:
         repos: dict[tuple[str, str], list[Any]] = {}

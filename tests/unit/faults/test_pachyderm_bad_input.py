@@ -80,6 +80,7 @@ CASES = [
     ("branch", {**B, "provenance": [{"repo": "a", "id": "1"}]}, "provenance: id is unknown in it"),
     ("branch", {**B, "provenance": [{"repo": "r", "branch": "m"}]}, "provenance: r is the branch's own repo"),
     ("branch", {**B, "provenance": [{"repo": "a"}, {"repo": "a", "branch": "master"}]}, "a branch is named twice"),
+    ("branch", {**B, "provenance": [{"repo": "a"}, {"repo": "a", "branch": "m"}]}, "default/a has two branches in it"),
     ("branch", {**B, "provenance": ["a"]}, "provenance"),
     ("branch", {**B, "provenance": [{"repo": "a"}], "head": "m"}, "head: a branch with provenance gets its commits"),
     # triggers

@@ -202,6 +202,8 @@ def test_provenance_that_cannot_be(pachd_server: PachdServer, calls: Calls, repo
     code, words = failure(lambda: follow(calls.branch(last), calls.branch(out), calls.branch(repo, "other")))
     assert code == "UNKNOWN"
     assert f'multiple branches from the same repo, "default/{repo}", cannot participate in a DAG' in words
+    new = [calls.branch(repo, name) for name in ("other", "more")]
+    assert failure(lambda: follow(calls.branch(last), *new))[0] == "ABORTED"  # two of one repo that it would make
     assert failure(lambda: calls.pfs("InspectBranch", branch=calls.branch(repo, "other")))[0] == "NOT_FOUND"
     code, words = failure(lambda: calls.pfs("DeleteRepo", repo=calls.repo(repo)))
     shown = f"default/{repo}@master"

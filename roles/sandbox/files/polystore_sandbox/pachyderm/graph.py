@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from polystore_sandbox.pachyderm.base import Refused
 from polystore_sandbox.pachyderm.content import Tree
-from polystore_sandbox.pachyderm.lookup import check_name, find_branch, no_commit_in
+from polystore_sandbox.pachyderm.lookup import PANIC, check_name, find_branch, no_commit_in
 from polystore_sandbox.pachyderm.state import (
     AUTO,
     Branch,
@@ -202,8 +202,9 @@ def _create_branch(
     differs = set(wanted) != set(branch.provenance)
     if differs:
         _check_cycle(state, key, wanted)
-        for other in wanted:
-            _there(state, other)
+        made = [other[0] for other in wanted if _make(state, other)]
+        if state.since(12) and len(set(made)) < len(made):
+            raise Refused("ABORTED", PANIC)
         branch.provenance = list(wanted)
         _check_graph(state, key)
     if moved or (differs and wanted):
@@ -211,15 +212,17 @@ def _create_branch(
     return branch
 
 
-def _there(state: State, key: BranchKey) -> None:
-    """A branch of the provenance that is missing is made."""
+def _make(state: State, key: BranchKey) -> bool:
+    """Makes a branch of the provenance; False when it is there."""
     repo = state.repos.get(key[0])
     if repo is None:
         raise no_commit_in(state, key[0]).under("create empty commit")
-    if key[1] not in repo.branches:
-        check_name(key[1])
-        now = state.now()
-        repo.branches[key[1]] = Branch(key[0], key[1], add_empty(state, repo, key[1]).id, now, now)
+    if key[1] in repo.branches:
+        return False
+    check_name(key[1])
+    now = state.now()
+    repo.branches[key[1]] = Branch(key[0], key[1], add_empty(state, repo, key[1]).id, now, now)
+    return True
 
 
 def _check_cycle(state: State, key: BranchKey, wanted: list[BranchKey]) -> None:
