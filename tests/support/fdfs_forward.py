@@ -64,7 +64,7 @@ class Way:
     def length(self, told: int) -> int | None:
         """Bytes of a request's body; None: that is between client and server."""
         if self.group:
-            return None if told >> 63 else told
+            return None if told + HEADER.size >> 63 else told
         return None if told & 0xFFFFFFFF > 1 << 12 else told & 0xFFFFFFFF
 
     def answer(self, request: Request) -> Any:
