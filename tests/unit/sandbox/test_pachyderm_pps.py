@@ -207,15 +207,15 @@ def test_pipelines_of_a_project_go_in_the_order_of_their_dependence(pachd_server
         ("", "syntax error (line 1:1): unexpected token "),
         ("[]", "syntax error (line 1:1): unexpected token ["),
         ('{"transform": {"cmd": "x"}}', 'syntax error (line 1:23): unexpected token "x"'),
-        ('{"transform":\n {"cmd": [1]}}', "(line 2:11): invalid value for string field cmd: 1"),
-        ('{"datumTries": 1.5}', "(line 1:16): invalid value for int64 field datumTries: 1.5"),
+        ('{"transform":\n {"cmd": [1]}}', "(line 2:11): invalid value for string type: 1"),
+        ('{"datumTries": 1.5}', "(line 1:16): invalid value for int64 type: 1.5"),
         ('{"datumTries": 1, "datum_tries": 2}', '(line 1:19): duplicate field "datum_tries"'),
         ('{"egress": {"object_storage": {}, "sqlDatabase": {}}}', "oneof pps_v2.Egress.target is already set"),
         ('{"s3Out": yes}', "syntax error (line 1:11): invalid value yes"),
         ('{"s3Out": true,}', "syntax error (line 1:16): unexpected token }"),
         ('{"s3Out": true} x', "syntax error (line 1:17): invalid value x"),
         ('{"jobTimeout": 5}', "syntax error (line 1:16): unexpected token 5"),
-        ('{"tolerations": [{"operator": "LIKE"}]}', 'invalid value for enum field operator: "LIKE"'),
+        ('{"tolerations": [{"operator": "LIKE"}]}', 'invalid value for enum type: "LIKE"'),
     ],
 )
 def test_what_the_parser_says(calls: Asking, text: str, complaint: str) -> None:

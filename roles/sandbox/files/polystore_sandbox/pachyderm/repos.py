@@ -89,8 +89,8 @@ class Projects(Service):
             words = f'delete project "{name}": delete project: {words} on table "repos" (SQLSTATE 23503)'
             raise Refused("UNKNOWN", words)
         if inside:
-            lines = [f"cannot delete project {name}: repo {show_repo(key)} still exists" for key in inside]
-            raise Refused("FAILED_PRECONDITION", "\n".join(lines))
+            words = "\n".join(f"repo {show_repo(key)} still exists" for key in inside)
+            raise Refused("FAILED_PRECONDITION", f"cannot delete project {name}: {words}")
         del self.state.projects[name]
         return self.empty()
 

@@ -204,14 +204,14 @@ class Checker:
         kind = _KINDS.get(field.type, "?")
         names_of = field.enum_type.values_by_name if kind == "enum" else {}
         if not fits(kind, node, names_of):
-            raise self._complain(node, f"invalid value for {kind} field {field.json_name}: {node.raw}")
+            raise self._complain(node, f"invalid value for {kind} type: {node.raw}")
         return node.value
 
     def _known(self, node: Node, name: str) -> Any:
         """Duration, Timestamp and the wrappers."""
         if name in _WRAPPERS:
             if not fits(_WRAPPERS[name], node, {}):
-                raise self._complain(node, f"invalid value for {_WRAPPERS[name]} field value: {node.raw}")
+                raise self._complain(node, f"invalid value for {_WRAPPERS[name]} type: {node.raw}")
             return node.value
         if node.kind != "string":
             raise self.reader.unexpected(node)
