@@ -49,6 +49,14 @@ def test_a_pipeline_that_no_worker_serves_fails_and_its_job_ends(
     assert info.last_job_state == 6
 
 
+def test_what_a_pipeline_writes_is_finished_by_its_job(pachd_server: PachdServer, calls: Asking, repo: str) -> None:
+    name = pachd_server.new_name("p")
+    calls.create(calls.document(name, repo))
+    calls.modify(calls.branch(repo), [{"add_file": {"path": "/a", "raw": "YQ=="}}])
+    words = "cannot finish a pipeline output or meta commit, use 'stop job' instead"
+    assert failure(lambda: calls.pfs("FinishCommit", commit=calls.commit(name, "master"))) == ("UNKNOWN", words)
+
+
 def test_a_new_commit_in_an_input_is_a_new_job(pachd_server: PachdServer, calls: Asking, repo: str) -> None:
     name = pachd_server.new_name("p")
     calls.create(calls.document(name, repo))
