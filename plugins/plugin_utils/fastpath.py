@@ -38,6 +38,14 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
+def refusal(validation: Any, name: str) -> str:
+    """What is wrong with a task's options, in the words of a module of this name."""
+    told = str(validation.errors.msg)
+    if isinstance(validation.errors[0], UnsupportedError):
+        return "Unsupported parameters for (%s) module: %s" % (name, told)
+    return told
+
+
 def same_interpreter(path: str) -> bool:
     """Whether path is the interpreter that runs here, in the same environment."""
     here, there = os.path.dirname(sys.executable), os.path.dirname(path)
@@ -78,10 +86,7 @@ class FastPath(ActionBase):  # type: ignore[misc]
         args = plain(self._task.args)
         validation = ArgumentSpecValidator(argument_spec_of(self.module.SUBJECT)).validate(args)
         if validation.error_messages:
-            told = validation.errors.msg
-            if isinstance(validation.errors[0], UnsupportedError):
-                told = "Unsupported parameters for (%s) module: %s" % (self._module_name(), told)
-            return {"failed": True, "msg": told}
+            return {"failed": True, "msg": refusal(validation, self._module_name())}
         display = Display()
 
         def tell(line: str) -> None:

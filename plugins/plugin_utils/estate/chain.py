@@ -59,7 +59,7 @@ class Row:
 
 @dc.dataclass
 class How:
-    """What all chains of a run share."""
+    """What all chains of a run share. Raises OptionError."""
 
     parallel: int
     environ: Mapping[str, str]
@@ -67,6 +67,10 @@ class How:
     check: bool = False
     destroy: bool = False
     prune: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.parallel <= 64:
+            raise OptionError("parallel", "%d is out of bounds" % self.parallel, "Give 1 to 64")
 
 
 def plain(value: Any) -> Any:

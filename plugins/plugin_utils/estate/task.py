@@ -25,7 +25,7 @@ from ansible_collections.polystore.storage.plugins.plugin_utils.estate.kinds imp
 from ansible_collections.polystore.storage.plugins.plugin_utils.estate.manifest import Manifest, Mistakes, Reader
 from ansible_collections.polystore.storage.plugins.plugin_utils.estate.record import Record
 from ansible_collections.polystore.storage.plugins.plugin_utils.estate.work import Wish, Work, line
-from ansible_collections.polystore.storage.plugins.plugin_utils.fastpath import plain
+from ansible_collections.polystore.storage.plugins.plugin_utils.fastpath import plain, refusal
 from ansible_collections.polystore.storage.plugins.plugin_utils.masking import masked
 
 try:
@@ -76,7 +76,7 @@ class Estates(ActionBase):  # type: ignore[misc]
         args = plain(self._task.args)
         validation = ArgumentSpecValidator(self.spec).validate(args)
         if validation.error_messages:
-            return {**result, "failed": True, "msg": validation.errors.msg}
+            return {**result, "failed": True, "msg": refusal(validation, self._task.action)}
         try:
             found = self.work(validation.validated_parameters)
         except Mistakes as error:
@@ -138,9 +138,9 @@ class Estates(ActionBase):  # type: ignore[misc]
         vault = self._loader._vault
         return str(vault.decrypt(text).decode("utf-8"))
 
-    def manifest(self, given: Any, systems: Any) -> Manifest:
-        """The manifest. Raises StorageError."""
-        reader = Reader(self.document(given), os.environ, self._render, systems)
+    def manifest(self, document: Document, systems: Any) -> Manifest:
+        """The manifest in a document. Raises StorageError."""
+        reader = Reader(document, os.environ, self._render, systems)
         try:
             return reader.read()
         finally:
@@ -153,6 +153,7 @@ class ExportAction(Estates):
     spec = EXPORT_SPEC
 
     def work(self, params: dict[str, Any]) -> dict[str, Any]:
+        how = How(params["parallel"], os.environ, self.tell, bool(self._task.check_mode))
         dest = self.path(params["dest"])
         if not dest.endswith((".json", ".yml", ".yaml")):
             raise OptionError("dest", "%s ends with none of .yml, .yaml, .json" % dest)
@@ -163,13 +164,8 @@ class ExportAction(Estates):
         document = Document(
             {"estate": params["estate"], "connections": given}, "connections", self._loader.get_basedir()
         )
-        reader = Reader(document, os.environ, self._render, systems)
-        try:
-            manifest = reader.read()
-        finally:
-            self.secrets |= reader.secrets
-        check = bool(self._task.check_mode)
-        export = Export(dest, params["contents"], How(params["parallel"], os.environ, self.tell, check))
+        manifest = self.manifest(document, systems)
+        export = Export(dest, params["contents"], how)
         for system in systems:
             export.add(system, manifest.connections[system][1], params[FINDERS[system].option])
         export.write(manifest.name)
@@ -187,11 +183,10 @@ class EstateAction(Estates):
         wish = self._wish(params)
         if params["report"]:
             reports.ending(params["report"])
-        if not 1 <= params["parallel"] <= 64:
-            raise OptionError("parallel", "%d is out of bounds" % params["parallel"], "Give 1 to 64")
-        manifest = self.manifest(params["manifest"], params["systems"])
+        how = How(params["parallel"], os.environ, self.tell)
+        manifest = self.manifest(self.document(params["manifest"]), params["systems"])
         record = Record(self._record(params, manifest), manifest.name)
-        work = Work(manifest, record, wish, How(params["parallel"], os.environ, self.tell))
+        work = Work(manifest, record, wish, how)
         work.run()
         outcome = self.masked(work.outcome())
         told = line(outcome)

@@ -135,3 +135,9 @@ def test_clients_are_made_one_at_a_time(tmp_path: pathlib.Path, monkeypatch: pyt
     with pytest.raises(StorageError, match="not today"):
         work_of(tmp_path, DATA, tmp_path / "record.json", str).run()
     assert most == [1, 1, 1]
+
+
+@pytest.mark.parametrize("parallel", [0, 65])
+def test_parallel_has_bounds_for_applying_and_for_exporting(parallel: int) -> None:
+    with pytest.raises(StorageError, match="parallel: %d is out of bounds" % parallel):
+        chain.How(parallel, {}, str)

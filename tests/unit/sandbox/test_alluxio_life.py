@@ -12,20 +12,10 @@ import signal
 import socket
 import subprocess
 import urllib.parse
-from collections.abc import Iterator
 
 import pytest
 from ansible_collections.polystore.storage.tests.support.servers import AlluxioServer, endpoints, sandbox
 from ansible_collections.polystore.storage.tests.unit.sandbox.alluxio_calls import THROUGH, Proxy
-
-
-@pytest.fixture
-def home(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """A directory for a sandbox of the test's own, which has ended afterwards."""
-    folder = tmp_path / "box"
-    yield folder
-    if (folder / ".polystore-sandbox").exists():
-        sandbox("absent", "--dir", str(folder))
 
 
 def start(home: pathlib.Path, *more: str) -> AlluxioServer:

@@ -10,7 +10,6 @@ import pathlib
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
 
 import pytest
 from ansible_collections.polystore.storage.tests.support.servers import FdfsServer, endpoints, sandbox
@@ -20,15 +19,6 @@ from polystore_sandbox.faults import FaultPlan, RequestLog
 from polystore_sandbox.home import SandboxError
 
 pytestmark = [pytest.mark.server, pytest.mark.fastdfs]
-
-
-@pytest.fixture
-def home(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """A directory for a sandbox of the test's own, which has ended afterwards."""
-    folder = tmp_path / "box"
-    yield folder
-    if (folder / ".polystore-sandbox").exists():
-        sandbox("absent", "--dir", str(folder))
 
 
 def start(home: pathlib.Path, *more: str) -> FdfsServer:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import pathlib
 import socket
 import subprocess
-from collections.abc import Iterator
 
 import pytest
 from ansible_collections.polystore.storage.tests.support.servers import PegasusServer, endpoints, sandbox
@@ -18,15 +17,6 @@ from polystore_sandbox.pegasus.rows import Row, Rows
 from polystore_sandbox.pegasus.server import settings_of
 
 pytestmark = [pytest.mark.server, pytest.mark.pegasus]
-
-
-@pytest.fixture
-def home(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """A directory for a sandbox of the test's own, which has ended afterwards."""
-    folder = tmp_path / "box"
-    yield folder
-    if (folder / ".polystore-sandbox").exists():
-        sandbox("absent", "--dir", str(folder))
 
 
 def start(home: pathlib.Path, *more: str) -> PegasusServer:
